@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * platter/job.h - the work: copy, restore, verify, compare
+ *
+ * Every job runs on all processors, holds a bounded amount of memory whatever the
+ * size of the disk, reports through a `struct platter_progress` (may be NULL) and
+ * blocks the calling thread until it is done.  Several jobs may run at once from
+ * different threads.
+ */
+#ifndef PLATTER_JOB_H
+#define PLATTER_JOB_H
+
+#include <platter/disk.h>
+#include <platter/progress.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum platter_sparse {
+	PLATTER_SPARSE_AUTO,	/* keep holes, and leave out zeros in 64 KiB blocks */
+	PLATTER_SPARSE_ALWAYS,	/* leave out zeros in 4 KiB blocks */
+	PLATTER_SPARSE_NEVER,	/* store every byte */
+};
+
+struct platter_key_value {
+	const char *key, *value;
+};
+
+struct platter_create_options {
+	size_t size;			/* sizeof(struct platter_create_options) */
+	const char *format;		/* of the new image; NULL: by the target's extension, else raw */
+	const struct platter_key_value *options;	/* -o KEY=VALUE, the format's own */
+	size_t nr_options;
+	const char *compress;		/* NULL none; "" the format's default; "zstd", "zlib:6", ... */
+	enum platter_sparse sparse;
+	uint64_t split;			/* bytes a part, 0: one file */
+	const char *hashes;		/* "sha256,md5": of the disk's bytes; NULL none */
+	bool verify;			/* read back and compare what was written */
+	bool resume;			/* go on with TARGET.part where it stopped */
+	bool overwrite;			/* replace an existing file */
+	bool no_sync;			/* do not wait until the image is on stable storage */
+	unsigned threads;		/* 0: one a processor */
+};
+
+#define PLATTER_MAX_HASHES 4
+
+struct platter_hash {
+	char name[16];	/* "sha256" */
+	char hex[129];	/* of the disk's bytes, lower case */
+};
+
+struct platter_copy_result {
+	uint64_t size;		/* bytes of the disk */
+	uint64_t data;		/* of these stored */
+	uint64_t zero;		/* of these left out as zeros or holes */
+	uint64_t bad;		/* of these unreadable in the original */
+	uint64_t kept;		/* of these already there when work resumed */
+	uint64_t shared;	/* of these shared with the source instead of copied */
+	uint64_t stored;	/* bytes that the target takes up; UINT64_MAX for a stream */
+	double seconds;
+	bool verified;
+	struct platter_hash hashes[PLATTER_MAX_HASHES];
+	size_t nr_hashes;
+};
+
+/*
+ * Make the image `target` ("-": standard output) from the disk `source`.
+ *
+ * The image is written as TARGET.part and appears under its name only when it is
+ * whole (and on stable storage, unless no_sync).  After a failure or a
+ * cancellation TARGET.part stays where it can be resumed; else it is removed.
+ * Errors: -EEXIST, -ENOSPC, -EROFS, -EIO, -EUCLEAN, -ENOTSUP, -EINVAL, -ECANCELED,
+ * -ENOMEM; -EILSEQ when `verify` finds a difference.
+ */
+PLATTER_API int platter_create(struct platter_disk *source, const char *target,
+			       const struct platter_create_options *options,
+			       struct platter_progress *progress, struct platter_copy_result *ret,
+			       struct platter_error *err);
+
+/*
+ * Make an empty image of `size` bytes, e.g. an overlay with options backing=FILE.
+ * Errors as platter_create().
+ */
+PLATTER_API int platter_create_empty(const char *target, uint64_t size,
+				     const struct platter_create_options *options,
+				     struct platter_error *err);
+
+struct platter_restore_options {
+	size_t size;		/* sizeof(struct platter_restore_options) */
+	bool wipe_rest;		/* make what lies past the source read as zeros */
+	bool no_gpt_fix;	/* leave the GPT as it is in the source */
+	bool verify;
+	bool resume;		/* skip what the target already holds */
+	const char *hashes;
+	unsigned threads;
+};
+
+/*
+ * Answer whether `target` (the path of a device or of an existing image) may be
+ * overwritten with `source`: refused when it is too small, read-only, mounted,
+ * used as swap or by another device, or part of the source.  Nothing is written.
+ * Errors: -ENOSPC, -EROFS, -EBUSY, -EINVAL, -ENOENT, -EACCES.
+ */
+PLATTER_API int platter_restore_check(struct platter_disk *source, const char *target,
+				      struct platter_error *err);
+
+/*
+ * Overwrite `target` with the bytes of `source`, after the checks of
+ * platter_restore_check().  A GPT is moved to fit a larger target: both headers are
+ * rebuilt, the backup at the new end.  The kernel is asked to read the new
+ * partition table.
+ * Errors: those of the check; -EIO, -EUCLEAN, -ECANCELED; -EILSEQ from `verify`.
+ */
+PLATTER_API int platter_restore(struct platter_disk *source, const char *target,
+				const struct platter_restore_options *options,
+				struct platter_progress *progress, struct platter_copy_result *ret,
+				struct platter_error *err);
+
+enum platter_severity {
+	PLATTER_NOTE,		/* worth knowing; nothing is wrong */
+	PLATTER_LEAK,		/* space is lost, no data */
+	PLATTER_DAMAGE,		/* data or structure is wrong */
+};
+
+struct platter_finding {
+	enum platter_severity severity;
+	uint64_t offset;	/* in the image file, or PLATTER_NO_OFFSET */
+	const char *message;	/* valid during the call */
+};
+
+struct platter_verify_result {
+	uint64_t damages, leaks, notes;	/* findings of each severity */
+	uint64_t size;			/* bytes of the disk */
+	uint64_t read;			/* bytes read and decoded */
+	uint64_t checksummed;		/* of these compared with checksums that the image stores */
+	double seconds;
+	struct platter_hash hashes[PLATTER_MAX_HASHES];
+	size_t nr_hashes;
+};
+
+/*
+ * Check the structure of the image below `disk`, read and decode all of its data,
+ * and compare the checksums that the format stores.  `found` is called for each
+ * finding, never from two threads at once.  Returns 0 when the work was done, damaged or
+ * not: see ret->damages.  `hashes` as in platter_create_options.
+ * Errors: -ECANCELED, -ENOMEM, -EINVAL.
+ */
+PLATTER_API int platter_verify(struct platter_disk *disk, const char *hashes,
+			       void (*found)(const struct platter_finding *finding, void *closure),
+			       void *closure, struct platter_progress *progress,
+			       struct platter_verify_result *ret, struct platter_error *err);
+
+struct platter_compare_result {
+	bool equal;			/* same size and bytes */
+	bool equal_but_zero_tail;	/* the longer one ends in zeros; all else is the same */
+	uint64_t size_a, size_b;
+	uint64_t first_difference;	/* offset, or PLATTER_NO_OFFSET */
+	uint64_t different_bytes;	/* within the common length */
+	uint64_t different_extents;	/* runs of 512-byte blocks that differ */
+	uint64_t nonzero_tail_offset;	/* first byte that is not zero past the common length */
+	double seconds;
+};
+
+/*
+ * Compare the contents of two disks, whatever their formats.
+ * Errors: -EIO, -EUCLEAN, -ECANCELED, -ENOMEM.
+ */
+PLATTER_API int platter_compare(struct platter_disk *a, struct platter_disk *b,
+				struct platter_progress *progress,
+				struct platter_compare_result *ret, struct platter_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

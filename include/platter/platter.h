@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * platter/platter.h - libplatter: disk images made, opened, explained, converted,
+ * verified and restored
+ *
+ * platter/disk.h	open a place; read, write and map it (start here)
+ * platter/describe.h	what it is, layer by layer
+ * platter/job.h	create, restore, verify, compare
+ * platter/format.h	what can be read and written
+ * platter/progress.h	progress and cancelling
+ * platter/error.h	errors
+ * platter/text.h	sizes as people write them
+ */
+#ifndef PLATTER_PLATTER_H
+#define PLATTER_PLATTER_H
+
+#include <platter/describe.h>
+#include <platter/disk.h>
+#include <platter/error.h>
+#include <platter/format.h>
+#include <platter/job.h>
+#include <platter/progress.h>
+#include <platter/text.h>
+
+#endif

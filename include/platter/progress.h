@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * platter/progress.h - how long work reports and is stopped
+ *
+ * Fill in a `struct platter_progress` and hand it to a job.  `report` is called
+ * from a thread of the job, never from two at once, about ten times a second and
+ * once at each change of phase; it must return quickly and may call only
+ * platter_cancel().  Cancelling is the one thing that may be done from a signal
+ * handler.
+ */
+#ifndef PLATTER_PROGRESS_H
+#define PLATTER_PROGRESS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct platter_progress_event {
+	const char *phase;	/* "copying", "verifying", "comparing", "checking", "hashing", "syncing" */
+	uint64_t done;		/* bytes of the disk dealt with in this phase */
+	uint64_t total;		/* of so many, or UINT64_MAX if not known */
+	uint64_t moved;		/* bytes really read: holes are dealt with but not moved */
+	double seconds;		/* since the phase began */
+	double rate;		/* bytes a second dealt with, lately */
+	double left;		/* seconds to go as far as can be told, or -1 */
+};
+
+struct platter_progress {
+	void (*report)(const struct platter_progress_event *event, void *closure);
+	void *closure;
+	atomic_bool cancelled;	/* set by platter_cancel(); the job then ends with -ECANCELED */
+};
+
+/* Ask the job that uses `progress` to stop.  Async-signal-safe. */
+static inline void
+platter_cancel(struct platter_progress *progress)
+{
+	atomic_store_explicit(&progress->cancelled, true, memory_order_relaxed);
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

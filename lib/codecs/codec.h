@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * codec.h - compression, buffer to buffer
+ *
+ * Encoders keep their contexts per thread: creating one for each 64 KiB costs more than
+ * half of the work with zstd.  Decoders are `struct pl_decoder`s that a driver puts into
+ * its extents.
+ */
+#ifndef PL_CODEC_H
+#define PL_CODEC_H
+
+#include "disk.h"
+
+struct pl_codec {
+	const char *name;
+	int min_level, max_level, default_level;
+	/* The most bytes that n can be encoded to. */
+	size_t (*bound)(size_t n);
+	/*
+	 * Encode n bytes.  Returns the encoded length, 0 if it does not fit into `capacity`.
+	 * Any thread.
+	 */
+	size_t (*encode)(int level, const uint8_t *in, size_t n, uint8_t *out, size_t capacity);
+	const struct pl_decoder *decoder;
+};
+
+/* Raw deflate, RFC 1951, no header; what QCOW2 calls zlib. */
+extern const struct pl_codec pl_codec_deflate;
+/* A zstd frame, RFC 8878. */
+extern const struct pl_codec pl_codec_zstd;
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* guard.h - what uses a block device, so that it is not destroyed by surprise */
+#ifndef PL_GUARD_H
+#define PL_GUARD_H
+
+#include "disk.h"
+
+/*
+ * Refuse (-EBUSY, naming the user) a block device that is mounted, or one of whose partitions
+ * is; that is swap; that the device mapper, md or a loop device stands on.  0: it may be overwritten, or `path` is no
+ * block device.
+ */
+int pl_guard_device(const char *path, struct platter_error *err);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * content.h - recognising what a disk or partition begins with
+ *
+ * A driver here looks at superblocks only: who made this, what it is called, how large
+ * it is.  More than one may claim a disk (signatures outlive reformatting): all are shown.
+ */
+#ifndef PL_CONTENT_H
+#define PL_CONTENT_H
+
+#include <platter/describe.h>
+#include <platter/format.h>
+
+#include "disk.h"
+#include "facts.h"
+
+/* What a driver's identify() fills in. */
+struct pl_content {
+	struct pl_arena *arena;
+	struct platter_content content;	/* strings in the arena or literals */
+	struct pl_facts facts;
+	int evidence;			/* bits verified; the most is believed first */
+};
+
+struct pl_content_driver {
+	struct platter_format_info info;	/* name, longname */
+	const char *usage;			/* "filesystem", "raid", "crypto", "other" */
+	/*
+	 * Returns 0 with *c filled in, -ENOENT if it is not there, or an error of the storage.
+	 * `name` may be refined ("ext2" to "ext4"); the caller has set name, longname and usage.
+	 */
+	int (*identify)(struct pl_disk *disk, struct pl_content *c, struct platter_error *err);
+};
+
+extern const struct pl_content_driver *const pl_content_drivers[];
+
+/* Everything that claims `disk`, best first. */
+int pl_contents_identify(struct pl_disk *disk, struct pl_arena *arena,
+			 const struct platter_content **ret, size_t *ret_nr,
+			 struct platter_error *err);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * format.h - what an image format's driver gives, and the registry of them
+ *
+ * A driver turns the disk of a file into the disk that the image holds.  The table
+ * in registry.c lists every driver.
+ */
+#ifndef PL_FORMAT_H
+#define PL_FORMAT_H
+
+#include <platter/format.h>
+#include <platter/job.h>
+
+#include "disk.h"
+#include "facts.h"
+#include "writer.h"
+
+/* The start and the end of a file, read once for all probes.  Short files are zero-padded. */
+#define PL_PROBE_HEAD KIB(64)
+#define PL_PROBE_TAIL KIB(1)
+struct pl_probe {
+	struct pl_disk *file;
+	uint64_t size;			/* of the file */
+	const uint8_t *head;		/* PL_PROBE_HEAD bytes */
+	const uint8_t *tail;		/* PL_PROBE_TAIL bytes, the file's last; meaningless if size is smaller */
+	const char *extension;		/* of the file's name, without the dot, or "" */
+};
+
+/*
+ * How a driver reaches other files that its image names (a backing file, an external
+ * data file).  The opener knows the folder of the image, refuses what an image may not
+ * name, stops cycles and bounds the depth.
+ */
+struct pl_related {
+	/* `format` NULL: look.  `name` is as the image has it, at most 4095 bytes. */
+	int (*open)(struct pl_related *related, const char *name, const char *format, bool writable,
+		    struct pl_disk **ret, struct platter_error *err);
+};
+
+struct pl_open_request {
+	struct pl_disk *file;		/* the driver takes its own reference */
+	unsigned flags;			/* enum platter_open_flags */
+	const char *snapshot;		/* id or name, or NULL for the active disk */
+	struct pl_related *related;	/* NULL: nothing else may be opened */
+};
+
+struct pl_create_request {
+	struct pl_disk *file;		/* growable, empty unless `resume`; outlives the writer */
+	uint64_t size;			/* of the disk; UINT64_MAX: a stream, known at the end */
+	uint32_t sector_size;
+	const struct platter_key_value *options;
+	size_t nr_options;
+	const char *codec;		/* NULL: do not compress; "": the format's default; "zstd", "zlib" */
+	int level;			/* INT_MIN: the codec's default */
+	bool resume;			/* `file` may hold the part of an earlier run */
+	struct pl_related *related;	/* to look at a backing file; NULL: none may be named */
+};
+
+/* What check() reports through; see platter_verify(). */
+struct pl_findings {
+	void (*found)(struct pl_findings *findings, enum platter_severity severity, uint64_t offset,
+		      const char *message);
+	uint64_t count[3];	/* by severity; kept by pl_found() */
+};
+void pl_found(struct pl_findings *findings, enum platter_severity severity, uint64_t offset,
+	      const char *format, ...) PL_PRINTF(4, 5);
+
+struct pl_format {
+	struct platter_format_info info;
+
+	/* Evidence: number of bits verified, 0 not mine.  Cheap, never trusts a length. */
+	int (*probe)(const struct pl_probe *probe);
+
+	/* Does not lean on probe: the user may have named the format. */
+	int (*open)(const struct pl_open_request *request, struct pl_disk **ret,
+		    struct platter_error *err);
+
+	/* NULL: cannot be created.  Unknown options are refused by the caller. */
+	int (*create)(const struct pl_create_request *request, struct pl_writer **ret,
+		      struct platter_error *err);
+
+	/*
+	 * Check the structure of an open image of this format (not its payload).  NULL: it has
+	 * none.  Returns 0 however much was found.
+	 */
+	int (*check)(struct pl_disk *disk, struct pl_findings *findings, struct platter_error *err);
+
+	/* Snapshots of an open image, in the arena of `facts`.  NULL: the format has none. */
+	int (*snapshots)(struct pl_disk *disk, struct pl_arena *arena,
+			 const struct platter_snapshot **ret, size_t *ret_nr,
+			 struct platter_error *err);
+
+	const struct pl_disk_ops *disk_ops;	/* what its disks have: tells whose a disk is */
+};
+
+/* Every format, NULL-terminated; raw is last and has no probe: it is what is left. */
+extern const struct pl_format *const pl_formats[];
+
+const struct pl_format *pl_format_by_name(const char *name);
+/* By a file name's extension; NULL if none claims it. */
+const struct pl_format *pl_format_by_extension(const char *path);
+/* The format that made `disk`, or NULL for a disk of another room. */
+const struct pl_format *pl_format_of(const struct pl_disk *disk);
+
+/* The format of `file` by what it holds: raw if nothing else claims it.  A tie is an error. */
+int pl_format_probe(struct pl_disk *file, const struct pl_format **ret, struct platter_error *err);
+
+/*
+ * Open `file` as an image with everything it names beside it.  `path` is where `file`
+ * came from (relative names count from its folder), or NULL: nothing beside may be opened.
+ * format NULL: look.
+ */
+int pl_image_open(struct pl_disk *file, const char *path, const char *format,
+		  const char *snapshot, unsigned flags, struct pl_disk **ret,
+		  struct platter_error *err);
+
+/* A pl_related for a new image at `path`, so that a writer can look at its backing file. */
+struct pl_related *pl_related_new(const char *path, struct platter_error *err);
+void pl_related_free(struct pl_related *related);
+
+/* Value of an option in a request, or NULL. */
+const char *pl_create_option(const struct pl_create_request *request, const char *key);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* place.h - opening what a user names: PATH[?options][@partition[?options]]... */
+#ifndef PL_PLACE_H
+#define PL_PLACE_H
+
+#include "disk.h"
+
+#define PL_PLACE_MAX_ELEMENTS 16
+
+/* The stack of disks that a place opened. */
+struct pl_place {
+	char *name;			/* as given */
+	struct pl_disk *storage;	/* the leaf: file, device, split parts, stream */
+	struct pl_disk *disk;		/* the disk the place names; a reference */
+	struct pl_disk *layers[2 * PL_PLACE_MAX_ELEMENTS + 1];	/* storage ... disk; references */
+	size_t nr_layers;
+	unsigned flags;
+};
+
+int pl_place_open(const char *place, const char *format, unsigned flags, struct pl_place **ret,
+		  struct platter_error *err);
+void pl_place_close(struct pl_place *place);
+
+#endif

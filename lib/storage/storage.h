@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * storage.h - where bytes really are: files, devices, split parts, streams
+ *
+ * Each is a leaf disk.  Reading asks SEEK_HOLE for holes; writing is safe from any
+ * thread.  A new file is written as PATH.part and takes its name when it is committed.
+ */
+#ifndef PL_STORAGE_H
+#define PL_STORAGE_H
+
+#include "disk.h"
+
+/*
+ * Open what `path` names: a regular file, a block device, the first part of a split
+ * image (".001", ".aa", ".000" with a second part beside it), or "-" for standard input
+ * (a file if it is redirected from one).  Other kinds of file are refused without blocking.
+ * `flags`: PLATTER_OPEN_WRITE, _EXCLUSIVE, _DIRECT.  With PL_STORAGE_SINGLE split parts are
+ * opened as the plain files that they are.
+ */
+#define PL_STORAGE_SINGLE (1u << 16)
+int pl_storage_open(const char *path, unsigned flags, struct pl_disk **ret,
+		    struct platter_error *err);
+
+struct pl_storage_create {
+	uint64_t split;		/* bytes a part, 0: one file */
+	bool resume;		/* keep what an earlier PATH.part holds; a new one if there is none */
+	bool overwrite;		/* PATH may exist: it is replaced when committed */
+	bool direct;		/* write past the page cache where the file system can: large images */
+};
+
+/*
+ * A new file to write, reached through PATH.part until committed; "-" is standard
+ * output (sequential, or a file if it is redirected to one).  The disk is growable and
+ * starts empty, or with what PATH.part held if `resume`.
+ * Errors: -EEXIST, -EBUSY (another process writes PATH.part), -ENOENT, -EACCES, ...
+ */
+int pl_storage_create(const char *path, const struct pl_storage_create *how, struct pl_disk **ret,
+		      struct platter_error *err);
+
+/*
+ * The file is whole: bring it to stable storage (unless !sync) and give it its name,
+ * without replacing a file that appeared meanwhile unless `overwrite` was set.
+ */
+int pl_storage_commit(struct pl_disk *disk, bool sync, struct platter_error *err);
+
+/* The file is not whole: leave PATH.part if `keep`, else remove it. */
+void pl_storage_abandon(struct pl_disk *disk, bool keep);
+
+/* Bytes that the file, or all parts, take up on their file system; UINT64_MAX unknown. */
+uint64_t pl_storage_allocated(struct pl_disk *disk);
+
+/* Paths of the files behind a disk of this room: index from 0, NULL past the last. */
+const char *pl_storage_path(struct pl_disk *disk, size_t index);
+
+/* Device and inode of the index-th file; of a device: st_rdev with inode 0.  False past the last. */
+struct pl_file_id {
+	uint64_t device, inode;
+};
+bool pl_storage_id(struct pl_disk *disk, size_t index, struct pl_file_id *ret);
+
+bool pl_storage_is_device(struct pl_disk *disk);
+
+/*
+ * Share [from, from + length) of `source` with `target` at `to` instead of copying:
+ * reflink, or a copy that the file system does itself.  Both are leaves of this room.
+ * -ENOTSUP: they can't; nothing was done.
+ */
+int pl_storage_share(struct pl_disk *source, uint64_t from, struct pl_disk *target, uint64_t to,
+		     uint64_t length, struct platter_error *err);
+
+/* Ask the kernel to read the partition table of a device again.  No-op for files. */
+int pl_storage_reread_table(struct pl_disk *disk, struct platter_error *err);
+
+/* Forget cached pages, so that the next read comes from the medium.  Best effort. */
+void pl_storage_drop_cache(struct pl_disk *disk);
+
+#endif
