@@ -90,6 +90,9 @@ struct pl_disk_ops {
 	/* Growable leaves only: cut or extend to `size`, the extension reading as zeros. */
 	int (*resize)(struct pl_disk *disk, uint64_t size, struct platter_error *err);
 
+	/* The disks it stands on besides `parent`: index from 0, NULL past the last.  NULL: none. */
+	struct pl_disk *(*below)(struct pl_disk *disk, size_t index);
+
 	/* Adds facts; NULL: none. */
 	void (*describe)(struct pl_disk *disk, struct pl_facts *facts);
 

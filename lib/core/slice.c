@@ -56,6 +56,12 @@ slice_flush(struct pl_disk *disk, struct platter_error *err)
 	return pl_flush(pl_container_of(disk, struct slice, disk)->below, err);
 }
 
+static struct pl_disk *
+slice_below(struct pl_disk *disk, size_t index)
+{
+	return index ? NULL : pl_container_of(disk, struct slice, disk)->below;
+}
+
 static void
 slice_free(struct pl_disk *disk)
 {
@@ -73,6 +79,7 @@ static const struct pl_disk_ops slice_ops = {
 	.zero = slice_zero,
 	.discard = slice_discard,
 	.flush = slice_flush,
+	.below = slice_below,
 	.free = slice_free,
 	.parallel_writes = true,
 };
