@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * place.c - opening what a user names: PATH[?options][@partition[?options]]...
+ *
+ * The path is the longest part before a '?' or '@' that names a file, so that names with
+ * these characters work as they are.  What is stored inside a partition is opened as an image
+ * only where the place says so: the guest that filled the partition must not choose which
+ * files its host opens.
+ */
+#include "place.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "content.h"
+#include "format.h"
+#include "scheme.h"
+#include "storage.h"
+#include "text.h"
+
+/* Two paths' worth: longer ones are mistakes, and each '@' costs a look at the file system. */
+#define MAX_PLACE_BYTES 8191
+
+/* Partitions that a message lists before it only counts them. */
+#define MAX_LISTED 16
+
+struct element {
+	const char *select;   /* what follows '@'; NULL: the file itself */
+	const char *format;   /* or NULL */
+	const char *snapshot; /* or NULL */
+	bool no_backing;
+	int end; /* the place up to here names this element */
+};
+
+struct parsed {
+	char *text; /* cut into the strings of all elements */
+	const char *path;
+	struct element elements[PL_PLACE_MAX_ELEMENTS];
+	size_t nr_elements;
+};
+
+/* Is the start of `place` a file's name?  Folders count only as the whole place. */
+static bool
+names_file(const char *place, size_t n)
+{
+	PL_AUTOFREE char *path = strndup(place, n);
+	struct stat st;
+
+	if (!path || !n)
+		return false;
+	if (strcmp(path, "-") == 0)
+		return true;
+	return stat(path, &st) == 0 && (!place[n] || !S_ISDIR(st.st_mode));
+}
+
+/* "http" of "http://...", "repo" of "repo:..."; NULL if there is no such prefix. */
+static char *
+scheme_of(const char *place)
+{
+	size_t n = 0;
+
+	while (isalnum((unsigned char)place[n]) || (n && strchr("+.-", place[n]) && place[n]))
+		n++;
+	if (n < 2 || !isalpha((unsigned char)place[0]))
+		return NULL;
+	if (strncmp(place + n, "://", 3) != 0 && strncmp(place, "repo:", 5) != 0)
+		return NULL;
+	return strndup(place, n);
+}
+
+static int
+no_file_inside(const char *place, struct platter_error *err)
+{
+	int r = pl_unsupported(
+		err, PLATTER_NO_OFFSET,
+		"files inside of file systems, as in '%s', cannot be opened by this build", place);
+
+	pl_hint(err, "open the partition: leave out ':' and what follows");
+	return r;
+}
+
+static int
+no_such_file(const char *place, struct platter_error *err)
+{
+	PL_AUTOFREE char *scheme = scheme_of(place);
+	size_t n = strcspn(place, "?@");
+	const char *inside = strstr(place, ":/");
+	struct stat st;
+
+	if (scheme)
+		return pl_unsupported(err, PLATTER_NO_OFFSET,
+				      "'%s' places are not supported by this build", scheme);
+	if (inside && names_file(place, (size_t)(inside - place)))
+		return no_file_inside(place, err);
+	if (stat(place, &st) < 0 && errno != ENOENT && errno != ENOTDIR)
+		return pl_fail_errno(err, -errno, "open '%s'", place);
+	if (!place[n] || !n)
+		return pl_fail(err, -ENOENT, "no file '%s'", place);
+	return pl_fail(err, -ENOENT, "no file '%s', nor one called '%.*s'", place, (int)n, place);
+}
+
+/* Length of the path that `place` begins with. */
+static int
+find_path(const char *place, size_t *ret, struct platter_error *err)
+{
+	size_t n = strlen(place);
+
+	if (!n)
+		return pl_invalid(err, "the name of the disk is empty");
+	if (n > MAX_PLACE_BYTES)
+		return pl_invalid(err, "the name of the disk has %zu bytes, limit is %d", n,
+				  MAX_PLACE_BYTES);
+	for (size_t i = n; i > 0; i--)
+		if ((i == n || place[i] == '?' || place[i] == '@') && names_file(place, i)) {
+			*ret = i;
+			return 0;
+		}
+	return no_such_file(place, err);
+}
+
+static int
+parse_option(struct element *e, char *option, struct platter_error *err)
+{
+	char *value = strchr(option, '=');
+	int r;
+
+	if (value && value[1])
+		*value++ = '\0';
+	else
+		value = NULL;
+	if (value && strcmp(option, "format") == 0) {
+		e->format = value;
+		return 0;
+	}
+	if (value && strcmp(option, "snapshot") == 0) {
+		e->snapshot = value;
+		return 0;
+	}
+	if (value && strcmp(option, "backing") == 0) {
+		e->no_backing = strcmp(value, "no") == 0;
+		if (e->no_backing || strcmp(value, "yes") == 0)
+			return 0;
+		return pl_invalid(err, "backing is 'yes' or 'no', not '%s'", value);
+	}
+	r = value ? pl_invalid(err, "unknown option '%s'", option)
+		  : pl_invalid(err, "option '%s' is not of the form KEY=VALUE", option);
+	pl_hint(err,
+		"options are format=NAME, snapshot=NAME and backing=no, with '&' between them");
+	return r;
+}
+
+/* `text` is "KEY=VALUE&..." */
+static int
+parse_options(struct element *e, char *text, struct platter_error *err)
+{
+	int r = 0;
+
+	while (text && r == 0) {
+		char *option = strsep(&text, "&");
+
+		r = parse_option(e, option, err);
+	}
+	return r;
+}
+
+/*
+ * One element, [SELECTOR][?OPTIONS], cut off the front of *rest.  Afterwards *rest is what
+ * follows the next '@', or NULL.
+ */
+static int
+parse_element(struct parsed *p, char **rest, struct platter_error *err)
+{
+	struct element *e = &p->elements[p->nr_elements];
+	char *text = strsep(rest, "@"), *options = text;
+	int r;
+
+	e->end = (int)(text + strlen(text) - p->text);
+	text = strsep(&options, "?");
+	if (p->nr_elements && !text[0])
+		return pl_invalid(err, "no partition is named after '@'");
+	if (p->nr_elements)
+		e->select = text;
+	p->nr_elements++;
+	r = parse_options(e, options, err);
+	if (r == 0 && e->select && !e->format && (e->snapshot || e->no_backing)) {
+		r = pl_invalid(err, "options of partition '%s' need its format", text);
+		pl_hint(err, "a partition's content is opened as an image with ?format=NAME only");
+	}
+	return r;
+}
+
+static void
+parsed_done(struct parsed *p)
+{
+	free(p->text);
+}
+
+static int
+parse(const char *place, struct parsed *ret, struct platter_error *err)
+{
+	char *rest;
+	size_t n = 0;
+	int r = find_path(place, &n, err);
+
+	if (r < 0)
+		return r;
+	if (strstr(place + n, ":/"))
+		return no_file_inside(place, err);
+	/* The path keeps a place of its own, so that the rest can be cut where it stands. */
+	ret->text = malloc(strlen(place) + 1 + n + 1);
+	if (!ret->text)
+		return pl_no_memory(err);
+	strcpy(ret->text, place);
+	ret->path = memcpy(ret->text + strlen(place) + 1, place, n);
+	ret->text[strlen(place) + 1 + n] = '\0';
+
+	rest = ret->text + n;
+	while (rest) {
+		if (ret->nr_elements == PL_PLACE_MAX_ELEMENTS)
+			r = pl_invalid(err, "more than %d elements in a place",
+				       PL_PLACE_MAX_ELEMENTS);
+		else
+			r = parse_element(ret, &rest, err);
+		if (r < 0) {
+			pl_context(err, "'%s'", place);
+			return r;
+		}
+	}
+	return 0;
+}
+
+/* Names for types that no table spells alike: a GPT's GUID, an MBR's byte, an APM's text. */
+static const struct {
+	const char *word;
+	const char *types[4];
+} short_types[] = {
+	{ "efi", { "C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "ef" } },
+	{ "esp", { "C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "ef" } },
+	{ "swap", { "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F", "82" } },
+	{ "home", { "933AC7E1-2EB4-4F13-B844-0E14E2AEF915" } },
+	{ "lvm", { "E6D6D379-F507-44C2-A23C-238F2A3DF928", "8e" } },
+	{ "raid", { "A19D880F-05FC-4D3B-A006-743F0F84911E", "fd" } },
+	{ "bios", { "21686148-6449-6E6F-744E-656564454649" } },
+	{ "msr", { "E3C9E316-0B5C-4DB8-817D-F92DF00215AE" } },
+	{ "recovery", { "DE94BBA4-06D1-4D40-A16A-BFD50179D6AC", "27" } },
+	{ "hfs", { "48465300-0000-11AA-AA11-00306543ECAC", "af", "Apple_HFS" } },
+	{ "apfs", { "7C3457EF-0000-11AA-AA11-00306543ECAC", "Apple_APFS" } },
+};
+
+static bool
+is_type(const struct platter_partition *p, const char *select)
+{
+	if (strcasecmp(select, p->type_name) == 0 || strcasecmp(select, p->type) == 0)
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(short_types); i++)
+		for (size_t j = 0; j < ARRAY_SIZE(short_types[i].types); j++)
+			if (short_types[i].types[j] &&
+			    strcasecmp(short_types[i].word, select) == 0 &&
+			    strcasecmp(short_types[i].types[j], p->type) == 0)
+				return true;
+	return false;
+}
+
+/* Does what the partition begins with carry this label or UUID? */
+static bool
+has_content(struct pl_disk *disk, const struct platter_partition *p, const char *select)
+{
+	PL_AUTOUNREF struct pl_disk *slice = NULL;
+	struct pl_arena arena = { 0 };
+	const struct platter_content *contents;
+	bool found = false;
+	size_t nr;
+
+	if (pl_slice_new(disk, p->offset, p->length, disk->name, &slice, NULL) < 0)
+		return false;
+	if (pl_contents_identify(slice, &arena, &contents, &nr, NULL) == 0)
+		for (size_t i = 0; i < nr && !found; i++)
+			found = strcasecmp(select, contents[i].label) == 0 ||
+				strcasecmp(select, contents[i].uuid) == 0;
+	pl_arena_done(&arena);
+	return found;
+}
+
+static bool
+is_called(struct pl_disk *disk, const struct platter_partition *p, const char *select)
+{
+	return strcasecmp(select, p->name) == 0 || strcasecmp(select, p->uuid) == 0 ||
+	       has_content(disk, p, select);
+}
+
+/* "1 'EFI system partition', 2 Linux filesystem, ..." of those in `wanted` (NULL: of all). */
+static char *
+list(const struct platter_table *t, const bool *wanted)
+{
+	struct pl_str s = { 0 };
+	size_t nr = 0;
+
+	for (size_t i = 0; i < t->nr_partitions; i++) {
+		const struct platter_partition *p = &t->partitions[i];
+
+		if (!p->number || (wanted && !wanted[i]))
+			continue;
+		if (++nr > MAX_LISTED)
+			continue;
+		if (p->name[0])
+			pl_str_addf(&s, "%s%" PRIu32 " '%s'", nr > 1 ? ", " : "", p->number,
+				    p->name);
+		else
+			pl_str_addf(&s, "%s%" PRIu32 " %s", nr > 1 ? ", " : "", p->number,
+				    p->type_name);
+	}
+	if (nr > MAX_LISTED)
+		pl_str_addf(&s, " and %zu more", nr - MAX_LISTED);
+	if (!nr)
+		pl_str_add(&s, "none");
+	return s.text;
+}
+
+/* The one partition that `select` names, or an error that says which there are. */
+static int
+select_partition(struct pl_disk *disk, const struct platter_table *t, const char *select,
+		 const struct platter_partition **ret, struct platter_error *err)
+{
+	PL_AUTOFREE bool *matches = calloc(t->nr_partitions + 1, sizeof *matches);
+	PL_AUTOFREE char *names = NULL;
+	size_t nr = 0, length = strlen(select);
+	int r;
+
+	if (!matches)
+		return pl_no_memory(err);
+	if (length < 10 && strspn(select, "0123456789") == length)
+		for (size_t i = 0; i < t->nr_partitions; i++)
+			if (t->partitions[i].number &&
+			    t->partitions[i].number == strtoul(select, NULL, 10)) {
+				*ret = &t->partitions[i];
+				return 0;
+			}
+	/* What a partition is called goes before what kind it is. */
+	for (int by_type = 0; by_type < 2 && !nr; by_type++)
+		for (size_t i = 0; i < t->nr_partitions; i++) {
+			const struct platter_partition *p = &t->partitions[i];
+
+			if (p->role == PLATTER_PARTITION_META || p->role == PLATTER_PARTITION_FREE)
+				continue;
+			matches[i] = by_type ? is_type(p, select) : is_called(disk, p, select);
+			nr += matches[i];
+			if (matches[i])
+				*ret = p;
+		}
+	if (nr == 1)
+		return 0;
+	names = list(t, nr ? matches : NULL);
+	if (nr) {
+		r = pl_invalid(err, "'%s' could be any of the partitions %s of '%s'", select,
+			       names ? names : "", disk->name);
+		pl_hint(err, "name the partition by its number");
+	} else {
+		r = pl_fail(err, -ENOENT, "no partition '%s' on '%s'", select, disk->name);
+		pl_hint(err, "the partitions are %s", names ? names : "");
+	}
+	return r;
+}
+
+/* Partition `select` of `disk` as a disk called `name`. */
+static int
+open_partition(struct pl_disk *disk, const char *select, unsigned flags, const char *name,
+	       struct pl_disk **ret, struct platter_error *err)
+{
+	struct pl_arena arena = { 0 };
+	struct pl_facts facts = { .arena = &arena };
+	const struct platter_partition *p;
+	const struct platter_table *tables;
+	size_t nr;
+	int r;
+
+	if (disk->sequential) {
+		r = pl_unsupported(err, PLATTER_NO_OFFSET,
+				   "partitions of a stream cannot be opened");
+		pl_hint(err, "save the stream as a file first");
+		return r;
+	}
+	r = pl_tables_read(disk, flags, &arena, &tables, &nr, &facts, err);
+	if (r == 0 && !nr) {
+		r = pl_fail(err, -ENOENT, "'%s' has no partition table", disk->name);
+		if (facts.list.nr_warnings)
+			pl_hint(err, "%s", facts.list.warnings[0]);
+	}
+	if (r == 0)
+		r = select_partition(disk, &tables[0], select, &p, err);
+	if (r == 0)
+		r = pl_slice_new(disk, p->offset, p->length, name, ret, err);
+	pl_arena_done(&arena);
+	return r;
+}
+
+/* Put `disk`, whose reference is taken over, on top of the stack. */
+static void
+push(struct pl_place *place, struct pl_disk *disk)
+{
+	place->layers[place->nr_layers++] = disk;
+	pl_disk_unref(place->disk);
+	place->disk = pl_disk_ref(disk);
+}
+
+/* Open what is on top as an image. */
+static int
+push_image(struct pl_place *place, const struct element *e, const char *path, const char *format,
+	   struct platter_error *err)
+{
+	unsigned flags = place->flags | (e->no_backing ? PLATTER_OPEN_NO_BACKING : 0);
+	struct pl_disk *below = place->disk, *image;
+	int r;
+
+	/* A stream can be looked at only once: by the one who copies it. */
+	if (below->sequential) {
+		if ((format && strcmp(format, "raw") != 0) || e->snapshot)
+			return pl_unsupported(err, PLATTER_NO_OFFSET,
+					      "a stream can be read as raw only, not as '%s'",
+					      format ? format : "an image");
+		return 0;
+	}
+	r = pl_image_open(below, path, format, e->snapshot, flags, &image, err);
+	if (r < 0)
+		return r;
+	if (image == below)
+		pl_disk_unref(image);
+	else
+		push(place, image);
+	return 0;
+}
+
+static int
+open_element(struct pl_place *place, const struct parsed *p, const struct element *e,
+	     const char *format, struct platter_error *err)
+{
+	struct pl_disk *disk;
+	int r;
+
+	if (e->select) {
+		PL_AUTOFREE char *name = strndup(place->name, (size_t)e->end);
+
+		if (!name)
+			return pl_no_memory(err);
+		r = open_partition(place->disk, e->select, place->flags, name, &disk, err);
+		if (r < 0)
+			return r;
+		push(place, disk);
+		return e->format ? push_image(place, e, NULL, e->format, err) : 0;
+	}
+	if (format && e->format && strcmp(format, e->format) != 0)
+		return pl_invalid(err, "'%s' is to be opened as '%s' and as '%s'", place->name,
+				  e->format, format);
+	r = pl_storage_open(p->path, place->flags, &disk, err);
+	if (r < 0)
+		return r;
+	push(place, disk);
+	place->storage = disk;
+	return push_image(place, e, strcmp(p->path, "-") == 0 ? NULL : p->path,
+			  e->format ? e->format : format, err);
+}
+
+int
+pl_place_open(const char *name, const char *format, unsigned flags, struct pl_place **ret,
+	      struct platter_error *err)
+{
+	struct pl_place *place = calloc(1, sizeof *place);
+	struct parsed p = { 0 };
+	int r;
+
+	if (!place)
+		return pl_no_memory(err);
+	place->flags = flags;
+	place->name = strdup(name);
+	r = place->name ? parse(name, &p, err) : pl_no_memory(err);
+	for (size_t i = 0; i < p.nr_elements && r == 0; i++)
+		r = open_element(place, &p, &p.elements[i], format, err);
+	if (r == 0 && (flags & PLATTER_OPEN_WRITE) && !place->disk->writable)
+		r = pl_fail(err, -EROFS, "'%s' cannot be written", name);
+	parsed_done(&p);
+	if (r < 0)
+		pl_place_close(place);
+	else
+		*ret = place;
+	return r;
+}
+
+void
+pl_place_close(struct pl_place *place)
+{
+	if (!place)
+		return;
+	pl_disk_unref(place->disk);
+	while (place->nr_layers)
+		pl_disk_unref(place->layers[--place->nr_layers]);
+	free(place->name);
+	free(place);
+}
