@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* test-codecs.c - deflate and zstd against zlib and libzstd, and against damaged input */
+#include <pthread.h>
+#include <stdlib.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "codec.h"
+#include "test.h"
+
+#define GUARD      64
+#define GUARD_BYTE 0xa5
+
+static const struct pl_codec *const codecs[] = { &pl_codec_deflate, &pl_codec_zstd };
+static const size_t sizes[] = { 1, 511, KIB(64), MIB(2) };
+
+static uint32_t
+next_random(uint64_t *state)
+{
+	*state = *state * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(*state >> 33);
+}
+
+enum content {
+	ZEROS,
+	RANDOM,
+	TEXT,
+	NR_CONTENTS
+};
+
+static uint8_t *
+make_content(enum content content, size_t n)
+{
+	static const char *const words[] = { "disk ", "image ", "cluster ", "sector ",
+					     "of ",   "the ",   "map\n" };
+	uint8_t *p = calloc(1, n + 16);
+	uint64_t state = n;
+	size_t i = 0;
+
+	while (content == RANDOM && i < n)
+		p[i++] = (uint8_t)next_random(&state);
+	while (content == TEXT && i < n) {
+		const char *w = words[next_random(&state) % ARRAY_SIZE(words)];
+
+		for (; *w && i < n; w++)
+			p[i++] = (uint8_t)*w;
+	}
+	return p;
+}
+
+/* Decode into a buffer of exactly n bytes between guards; 0 or what decode returned. */
+static int
+decode_guarded(const struct pl_codec *codec, const uint8_t *in, size_t in_size, uint8_t *out,
+	       size_t n, struct platter_error *err)
+{
+	PL_AUTOFREE uint8_t *buf = malloc(n + 2 * GUARD);
+	/* Exactly as long as the input, so that reading past it is seen. */
+	PL_AUTOFREE uint8_t *copy = malloc(in_size ? in_size : 1);
+	int r;
+
+	memset(buf, GUARD_BYTE, n + 2 * GUARD);
+	if (in_size)
+		memcpy(copy, in, in_size);
+	r = codec->decoder->decode(codec->decoder, copy, in_size, buf + GUARD, n, 0, err);
+	for (size_t i = 0; i < GUARD; i++) {
+		EXPECT_EQ(buf[i], GUARD_BYTE);
+		EXPECT_EQ(buf[GUARD + n + i], GUARD_BYTE);
+	}
+	if (r == 0 && out)
+		memcpy(out, buf + GUARD, n);
+	return r;
+}
+
+TEST(what_is_encoded_decodes_to_the_same_at_every_size_and_level)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+
+	for (size_t k = 0; k < ARRAY_SIZE(codecs); k++)
+		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+			for (enum content content = 0; content < NR_CONTENTS; content++) {
+				const struct pl_codec *codec = codecs[k];
+				size_t n = sizes[i], capacity = codec->bound(n);
+				PL_AUTOFREE uint8_t *in = make_content(content, n);
+				PL_AUTOFREE uint8_t *out = malloc(n), *packed = malloc(capacity);
+				int step = n > KIB(64) ? codec->max_level : 1;
+
+				for (int level = codec->min_level; level <= codec->max_level;
+				     level += step) {
+					size_t length =
+						codec->encode(level, in, n, packed, capacity);
+
+					EXPECT(length > 0);
+					EXPECT_OK(decode_guarded(codec, packed, length, out, n,
+								 &err));
+					EXPECT_MEM(out, in, n);
+				}
+			}
+}
+
+TEST(what_follows_the_encoded_bytes_is_ignored)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+
+	for (size_t k = 0; k < ARRAY_SIZE(codecs); k++) {
+		const struct pl_codec *codec = codecs[k];
+		size_t n = KIB(64), capacity = codec->bound(n) + 512;
+		PL_AUTOFREE uint8_t *in = make_content(TEXT, n);
+		PL_AUTOFREE uint8_t *out = malloc(n), *packed = malloc(capacity);
+		size_t length = codec->encode(codec->default_level, in, n, packed, capacity);
+		static const uint8_t fill[] = { 0x00, 0xff, 0x5a };
+
+		for (size_t i = 0; i < ARRAY_SIZE(fill); i++) {
+			memset(packed + length, fill[i], 511);
+			EXPECT_OK(decode_guarded(codec, packed, length + 511, out, n, &err));
+			EXPECT_MEM(out, in, n);
+		}
+	}
+}
+
+TEST(an_encoder_says_zero_when_the_room_is_too_small)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(codecs); k++) {
+		PL_AUTOFREE uint8_t *in = make_content(RANDOM, KIB(64));
+		PL_AUTOFREE uint8_t *packed = malloc(KIB(64));
+
+		EXPECT_EQ(codecs[k]->encode(codecs[k]->default_level, in, KIB(64), packed,
+					    KIB(64) - 1),
+			  0);
+	}
+}
+
+TEST(a_stream_of_another_length_than_the_chunk)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+	PL_AUTOFREE uint8_t *in = make_content(TEXT, KIB(64)), *packed = malloc(KIB(80));
+
+	for (size_t k = 0; k < ARRAY_SIZE(codecs); k++) {
+		const struct pl_codec *codec = codecs[k];
+		size_t length = codec->encode(codec->default_level, in, KIB(64), packed, KIB(80));
+
+		EXPECT_EQ(decode_guarded(codec, packed, length, NULL, KIB(64) + 1, &err), -EUCLEAN);
+		EXPECT(strstr(err.message, "65536"));
+	}
+	/* zlib's readers stop when the buffer is full; a zstd frame is whole or wrong. */
+	EXPECT_OK(decode_guarded(&pl_codec_deflate, packed,
+				 pl_codec_deflate.encode(2, in, KIB(64), packed, KIB(80)), NULL,
+				 KIB(64) - 1, &err));
+	EXPECT_EQ(decode_guarded(&pl_codec_zstd, packed,
+				 pl_codec_zstd.encode(3, in, KIB(64), packed, KIB(80)), NULL,
+				 KIB(64) - 1, &err),
+		  -EUCLEAN);
+}
+
+/* Raw deflate by zlib; `flush` Z_FINISH ends the stream, Z_SYNC_FLUSH leaves it open. */
+static size_t
+zlib_encode(int window_bits, int flush, const uint8_t *in, size_t n, uint8_t *out, size_t capacity)
+{
+	z_stream s = { 0 };
+	size_t length;
+
+	EXPECT_EQ(deflateInit2(&s, 6, Z_DEFLATED, window_bits, 9, Z_DEFAULT_STRATEGY), Z_OK);
+	s.next_in = (z_const Bytef *)(uintptr_t)in;
+	s.avail_in = (uInt)n;
+	s.next_out = out;
+	s.avail_out = (uInt)capacity;
+	EXPECT(deflate(&s, flush) >= 0);
+	length = capacity - s.avail_out;
+	deflateEnd(&s);
+	return length;
+}
+
+TEST(streams_made_by_zlib_are_read_even_without_their_end)
+{
+	static const struct {
+		int window_bits, flush;
+	} made[] = {
+		{ -12, Z_FINISH },
+		{ -15, Z_FINISH },
+		{ -12, Z_SYNC_FLUSH },
+		{ -15, Z_SYNC_FLUSH },
+	};
+	struct platter_error err = PLATTER_ERROR_INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(made); i++)
+		for (enum content content = 0; content < NR_CONTENTS; content++) {
+			PL_AUTOFREE uint8_t *in = make_content(content, KIB(64));
+			PL_AUTOFREE uint8_t *out = malloc(KIB(64)), *packed = calloc(1, KIB(80));
+			size_t length = zlib_encode(made[i].window_bits, made[i].flush, in, KIB(64),
+						    packed, KIB(80));
+
+			/* As QCOW2 hands it over: up to the end of the last sector and of a next stream's start. */
+			memset(packed + length, 0x5a, 300);
+			EXPECT_OK(decode_guarded(&pl_codec_deflate, packed, length + 300, out,
+						 KIB(64), &err));
+			EXPECT_MEM(out, in, KIB(64));
+			EXPECT_OK(decode_guarded(&pl_codec_deflate, packed, length, out, KIB(64),
+						 &err));
+			EXPECT_MEM(out, in, KIB(64));
+		}
+}
+
+TEST(streams_made_here_are_read_by_zlib_and_libzstd)
+{
+	PL_AUTOFREE uint8_t *in = make_content(TEXT, KIB(64));
+	PL_AUTOFREE uint8_t *out = malloc(KIB(64)), *packed = malloc(KIB(80));
+	size_t length = pl_codec_deflate.encode(2, in, KIB(64), packed, KIB(80));
+	z_stream s = {
+		.next_in = packed, .avail_in = (uInt)length, .next_out = out, .avail_out = KIB(64)
+	};
+
+	EXPECT_EQ(inflateInit2(&s, -12), Z_OK);
+	EXPECT_EQ(inflate(&s, Z_FINISH), Z_STREAM_END);
+	inflateEnd(&s);
+	EXPECT_MEM(out, in, KIB(64));
+
+	length = pl_codec_zstd.encode(3, in, KIB(64), packed, KIB(80));
+	memset(out, 0, KIB(64));
+	EXPECT_EQ(ZSTD_getFrameContentSize(packed, length), KIB(64));
+	EXPECT_EQ(ZSTD_decompress(out, KIB(64), packed, length), KIB(64));
+	EXPECT_MEM(out, in, KIB(64));
+}
+
+/* A frame as a streaming writer makes it: no content size, and a checksum. */
+static size_t
+zstd_stream_encode(int window_log, const uint8_t *in, size_t n, uint8_t *out, size_t capacity)
+{
+	ZSTD_CCtx *c = ZSTD_createCCtx();
+	ZSTD_inBuffer from = { in, n / 2, 0 };
+	ZSTD_outBuffer to = { out, capacity, 0 };
+
+	ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, window_log);
+	ZSTD_CCtx_setParameter(c, ZSTD_c_checksumFlag, 1);
+	ZSTD_compressStream2(c, &to, &from, ZSTD_e_continue);
+	from.size = n;
+	EXPECT_EQ(ZSTD_compressStream2(c, &to, &from, ZSTD_e_end), 0);
+	ZSTD_freeCCtx(c);
+	return to.pos;
+}
+
+TEST(zstd_frames_without_a_size_or_in_several_parts)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+	static const uint8_t skippable[] = { 0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 0xaa, 0xbb };
+	PL_AUTOFREE uint8_t *in = make_content(TEXT, KIB(64));
+	PL_AUTOFREE uint8_t *out = malloc(KIB(64)), *packed = malloc(KIB(160));
+	size_t length = zstd_stream_encode(10, in, KIB(64), packed, KIB(80)), n;
+
+	EXPECT_EQ(ZSTD_getFrameContentSize(packed, length), (intmax_t)ZSTD_CONTENTSIZE_UNKNOWN);
+	EXPECT_OK(decode_guarded(&pl_codec_zstd, packed, length, out, KIB(64), &err));
+	EXPECT_MEM(out, in, KIB(64));
+
+	/* A window of 1 GiB takes no memory. */
+	length = zstd_stream_encode(30, in, KIB(64), packed, KIB(80));
+	EXPECT_OK(decode_guarded(&pl_codec_zstd, packed, length, out, KIB(64), &err));
+
+	memcpy(packed, skippable, sizeof skippable);
+	length = sizeof skippable;
+	n = zstd_stream_encode(20, in, KIB(10), packed + length, KIB(80));
+	length += n;
+	length += zstd_stream_encode(20, in + KIB(10), KIB(54), packed + length, KIB(80));
+	memset(out, 0, KIB(64));
+	EXPECT_OK(decode_guarded(&pl_codec_zstd, packed, length, out, KIB(64), &err));
+	EXPECT_MEM(out, in, KIB(64));
+}
+
+TEST(a_zstd_frame_of_an_ancient_version_is_refused)
+{
+	/* Magic numbers of the versions 0.1 to 0.7. */
+	static const uint8_t last[] = { 0x1e, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27 };
+	struct platter_error err = PLATTER_ERROR_INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(last); i++) {
+		uint8_t in[64] = { last[i], 0xb5, 0x2f, 0xfd };
+
+		EXPECT_EQ(decode_guarded(&pl_codec_zstd, in, sizeof in, NULL, 512, &err), -EUCLEAN);
+	}
+}
+
+TEST(truncated_input_fails_and_stays_in_its_buffer)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+
+	for (size_t k = 0; k < ARRAY_SIZE(codecs); k++)
+		for (enum content content = 0; content < NR_CONTENTS; content++) {
+			const struct pl_codec *codec = codecs[k];
+			size_t n = KIB(16), capacity = codec->bound(n);
+			PL_AUTOFREE uint8_t *in = make_content(content, n),
+					    *packed = malloc(capacity);
+			size_t length =
+				codec->encode(codec->default_level, in, n, packed, capacity);
+			size_t step = PL_MAX(length / 64, 1);
+
+			for (size_t cut = 0; cut < length - PL_MIN(length, 8); cut += step) {
+				int r = decode_guarded(codec, packed, cut, NULL, n, &err);
+
+				EXPECT_EQ(r, -EUCLEAN);
+				EXPECT(err.message[0]);
+			}
+		}
+}
+
+TEST(flipped_bits_never_reach_past_the_buffer)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+	uint64_t state = 7;
+
+	for (size_t k = 0; k < ARRAY_SIZE(codecs); k++)
+		for (enum content content = 0; content < NR_CONTENTS; content++) {
+			const struct pl_codec *codec = codecs[k];
+			size_t n = KIB(8), capacity = codec->bound(n);
+			PL_AUTOFREE uint8_t *in = make_content(content, n),
+					    *packed = malloc(capacity);
+			size_t length =
+				codec->encode(codec->default_level, in, n, packed, capacity);
+
+			for (int i = 0; i < 500; i++) {
+				size_t bit = next_random(&state) % (length * 8);
+				int r;
+
+				packed[bit / 8] ^= (uint8_t)(1 << bit % 8);
+				r = decode_guarded(codec, packed, length, NULL, n, &err);
+				EXPECT(r == 0 || r == -EUCLEAN);
+				/* Every other flip stays, so that damage adds up. */
+				if (i % 2)
+					packed[bit / 8] ^= (uint8_t)(1 << bit % 8);
+			}
+		}
+}
+
+TEST(noise_is_refused)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+	PL_AUTOFREE uint8_t *noise = make_content(RANDOM, KIB(64));
+
+	for (size_t k = 0; k < ARRAY_SIZE(codecs); k++)
+		EXPECT_EQ(decode_guarded(codecs[k], noise, KIB(64), NULL, MIB(2), &err), -EUCLEAN);
+}
+
+static void *
+round_trips(void *p)
+{
+	bool *ok = p;
+	struct platter_error err;
+	PL_AUTOFREE uint8_t *in = make_content(TEXT, KIB(64));
+	PL_AUTOFREE uint8_t *out = malloc(KIB(64)), *packed = malloc(KIB(80));
+
+	*ok = true;
+	for (int i = 0; i < 40; i++) {
+		const struct pl_codec *codec = codecs[i % 2];
+		int level = 1 + i % 5;
+		size_t n = KIB(64) - (size_t)i * 100;
+		size_t length = codec->encode(level, in, n, packed, KIB(80));
+
+		if (!length ||
+		    codec->decoder->decode(codec->decoder, packed, length, out, n, 0, &err) < 0 ||
+		    memcmp(in, out, n) != 0)
+			*ok = false;
+	}
+	return NULL;
+}
+
+TEST(threads_do_not_share_contexts)
+{
+	pthread_t threads[4];
+	bool ok[4];
+
+	for (int i = 0; i < 4; i++)
+		EXPECT_EQ(pthread_create(&threads[i], NULL, round_trips, &ok[i]), 0);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	for (int i = 0; i < 4; i++)
+		EXPECT(ok[i]);
+}
