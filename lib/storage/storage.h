@@ -21,6 +21,13 @@
 int pl_storage_open(const char *path, unsigned flags, struct pl_disk **ret,
 		    struct platter_error *err);
 
+/*
+ * The next bytes of a sequential disk that was opened as "-", fewer than n (*ret_n) only at
+ * its end; disk->size, UINT64_MAX until then, is known from there on.
+ */
+int pl_stream_read(struct pl_disk *disk, void *buf, size_t n, size_t *ret_n,
+		   struct platter_error *err);
+
 struct pl_storage_create {
 	uint64_t split;		/* bytes a part, 0: one file */
 	bool resume;		/* keep what an earlier PATH.part holds; a new one if there is none */

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * leaf.h - the disks of this room: one file or device, parts end to end, or a stream
+ */
+#ifndef PL_LEAF_H
+#define PL_LEAF_H
+
+#include "part.h"
+
+/* More parts than any tool writes; it bounds what a folder full of files can make us do. */
+#define PL_MAX_PARTS 65535
+
+/* How a file that is being written gets its name; all NULL and false if it has one. */
+struct pl_output {
+	char *target; /* of the first part, owned; NULL: not ours to name */
+	char *base;   /* of a set of parts: their names without the number, owned */
+	bool overwrite;
+	bool direct;
+	bool pending;    /* neither committed nor abandoned yet */
+	bool redirected; /* standard output is a file */
+};
+
+struct pl_leaf {
+	struct pl_disk disk;
+	struct pl_part **parts;
+	size_t nr_parts;  /* read with __atomic while parts are being added */
+	size_t max_parts; /* that `parts` has room for */
+	uint64_t split;   /* bytes of each part of a set being written, 0: none */
+	struct pl_output output;
+
+	/* Held for reading to write past the end, for writing to extend or cut. */
+	pthread_rwlock_t grow;
+	pthread_mutex_t lock; /* taken after it; guards which parts are open */
+	size_t nr_open;
+	uint64_t clock;
+};
+
+/* A leaf of no parts yet with room for max_parts. */
+int pl_leaf_new(const char *name, size_t max_parts, struct pl_leaf **ret,
+		struct platter_error *err);
+void pl_leaf_free(struct pl_leaf *leaf);
+
+/* Add an open part, which the leaf then owns; it begins where the one before ends. */
+void pl_leaf_add(struct pl_leaf *leaf, struct pl_part *part);
+
+/* When all are added: what the disk takes from them. */
+void pl_leaf_ready(struct pl_leaf *leaf, bool writable);
+
+/* The leaf behind `disk`, or NULL if it is not one of files or devices. */
+struct pl_leaf *pl_leaf_of(struct pl_disk *disk);
+
+/* Keep a part open until it is put back. */
+int pl_leaf_get(struct pl_leaf *leaf, size_t index, struct pl_part **ret,
+		struct platter_error *err);
+void pl_leaf_put(struct pl_leaf *leaf, struct pl_part *part);
+
+/* The disk is at least so long now; any thread. */
+void pl_leaf_grown(struct pl_leaf *leaf, uint64_t size);
+
+/* output.c: make the parts of a set up to the one that holds byte `size` - 1. */
+int pl_output_add_parts(struct pl_leaf *leaf, uint64_t size, struct platter_error *err);
+
+/* split.c: the names of a set whose first part is `path`; *ret_nr is 1 if it is no set. */
+int pl_split_find(const char *path, char ***ret_names, size_t *ret_nr, struct platter_error *err);
+void pl_split_free_names(char **names, size_t nr);
+/* The length of `path` without the number of a first part (".001"), or 0: it has none. */
+size_t pl_split_base_length(const char *path);
+
+/* stream.c: standard input and output that cannot be seeked; the descriptor stays open. */
+int pl_stream_input(int fd, struct pl_disk **ret, struct platter_error *err);
+int pl_stream_output(int fd, struct pl_disk **ret, struct platter_error *err);
+
+#endif

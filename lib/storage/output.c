@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * output.c - files that have no name until they are whole
+ *
+ * PATH is written as PATH.part, which a lock keeps to one process.  A set of parts is
+ * written as PATH.001.part, PATH.002.part, ...; the first is renamed last, so that what
+ * has a first part is whole.
+ */
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "leaf.h"
+#include "text.h"
+
+#define SUFFIX ".part"
+
+/* The name of a part when it is whole. */
+static char *
+final_name(const struct pl_leaf *leaf, size_t index)
+{
+	return leaf->split ? pl_format("%s.%03zu", leaf->output.base, index + 1)
+			   : strdup(leaf->output.target);
+}
+
+static int
+exists_already(const char *path, struct platter_error *err)
+{
+	int r = pl_fail(err, -EEXIST, "'%s' exists already", path);
+
+	pl_hint(err, "choose another name, or replace it with --force");
+	return r;
+}
+
+/* What stands under the final name may be replaced. */
+static int
+check_target(const char *path, bool overwrite, struct platter_error *err)
+{
+	struct stat st;
+	int r;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : pl_fail_errno(err, -errno, "create '%s'", path);
+	if (S_ISLNK(st.st_mode) && stat(path, &st) < 0 && errno != ENOENT)
+		return pl_fail_errno(err, -errno, "create '%s'", path);
+	if (S_ISDIR(st.st_mode))
+		return pl_fail(err, -EISDIR, "'%s' is a folder", path);
+	if (S_ISBLK(st.st_mode)) {
+		r = pl_invalid(err, "'%s' is a device, not an image file", path);
+		pl_hint(err, "to write an image to a device use 'platter restore'");
+		return r;
+	}
+	if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+		return pl_invalid(err, "'%s' is a special file, not an image file", path);
+	return overwrite ? 0 : exists_already(path, err);
+}
+
+static int
+open_failed(const char *path, int code, struct platter_error *err)
+{
+	if (code == -ELOOP)
+		return pl_fail(err, code, "'%s' is a symbolic link", path);
+	if (code == -EROFS)
+		return pl_fail(err, code, "'%s' is on a read-only file system", path);
+	return pl_fail_errno(err, code, "create '%s'", path);
+}
+
+static int
+busy(const char *path, struct platter_error *err)
+{
+	int r = pl_fail(err, -EBUSY, "another process is writing '%s'", path);
+
+	pl_hint(err, "wait until it is done, or choose another name");
+	return r;
+}
+
+/*
+ * Open and lock PATH.part.  The other process may give the file its final name between our
+ * opening and locking it: then it is no longer ours to touch.
+ */
+static int
+open_locked(const char *path, int *ret_fd, struct platter_error *err)
+{
+	for (;;) {
+		int fd = open(path,
+			      O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW,
+			      0666);
+		struct stat ours, named;
+
+		if (fd < 0)
+			return open_failed(path, -errno, err);
+		/* Without locks (some network file systems) nobody is kept out. */
+		if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+			close(fd);
+			return busy(path, err);
+		}
+		if (fstat(fd, &ours) == 0 && lstat(path, &named) == 0 &&
+		    ours.st_dev == named.st_dev && ours.st_ino == named.st_ino) {
+			*ret_fd = fd;
+			return 0;
+		}
+		close(fd);
+	}
+}
+
+/* Only the first part of a set is locked: who has it has the set. */
+static int
+open_part(struct pl_leaf *leaf, size_t index, bool keep, struct platter_error *err)
+{
+	PL_AUTOFREE char *final = final_name(leaf, index);
+	PL_AUTOFREE char *name = final ? pl_format("%s" SUFFIX, final) : NULL;
+	struct pl_part *part;
+	int fd, r;
+
+	if (!name)
+		return pl_no_memory(err);
+	r = open_locked(name, &fd, err);
+	if (r < 0)
+		return r;
+	r = pl_part_new(name, &part, err);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	r = pl_part_adopt(part, fd, true, err);
+	if (r == 0 && part->device)
+		r = pl_invalid(err, "'%s' is a device, not an image file", name);
+	if (r == 0 && !keep) {
+		r = pl_part_cut(part, 0, err);
+		part->size = 0;
+	}
+	if (r < 0) {
+		pl_part_free(part);
+		return r;
+	}
+	if (leaf->output.direct)
+		pl_part_write_direct(part);
+	pl_leaf_add(leaf, part);
+	return 0;
+}
+
+int
+pl_output_add_parts(struct pl_leaf *leaf, uint64_t size, struct platter_error *err)
+{
+	uint64_t need = size ? (size - 1) / leaf->split + 1 : 1;
+	int r = 0;
+
+	if (need <= __atomic_load_n(&leaf->nr_parts, __ATOMIC_ACQUIRE))
+		return 0;
+	if (need > PL_MAX_PARTS)
+		return pl_over_limit(err, PLATTER_NO_OFFSET,
+				     "%" PRIu64 " parts of %" PRIu64 " bytes, limit is %d", need,
+				     leaf->split, PL_MAX_PARTS);
+	if (!leaf->output.pending)
+		return pl_fail(err, -EROFS, "'%s' is finished: it cannot grow", leaf->disk.name);
+	pthread_rwlock_wrlock(&leaf->grow);
+	while (r == 0 && leaf->nr_parts < need) {
+		struct pl_part *last;
+
+		r = pl_leaf_get(leaf, leaf->nr_parts - 1, &last, err);
+		if (r == 0) {
+			r = pl_part_extend(last, leaf->split, err);
+			pl_leaf_put(leaf, last);
+		}
+		if (r == 0)
+			r = open_part(leaf, leaf->nr_parts, false, err);
+	}
+	pthread_rwlock_unlock(&leaf->grow);
+	return r;
+}
+
+/* What an earlier run left of the parts from `index` on: kept with `resume`, else removed. */
+static int
+find_more_parts(struct pl_leaf *leaf, bool resume, struct platter_error *err)
+{
+	for (size_t i = 1; i < PL_MAX_PARTS; i++) {
+		PL_AUTOFREE char *final = final_name(leaf, i);
+		PL_AUTOFREE char *name = final ? pl_format("%s" SUFFIX, final) : NULL;
+		struct stat st;
+		int r;
+
+		if (!name)
+			return pl_no_memory(err);
+		if (lstat(name, &st) < 0)
+			return 0;
+		if (!resume) {
+			if (unlink(name) < 0)
+				return pl_fail_errno(err, -errno, "remove '%s'", name);
+			continue;
+		}
+		if (leaf->parts[i - 1]->size != leaf->split) {
+			r = pl_invalid(err,
+				       "'%s' has %" PRIu64 " bytes, not the %" PRIu64 " of a part",
+				       leaf->parts[i - 1]->path, leaf->parts[i - 1]->size,
+				       leaf->split);
+			pl_hint(err, "continue with the same size of parts, or start again");
+			return r;
+		}
+		r = open_part(leaf, i, true, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int
+open_all(struct pl_leaf *leaf, const struct pl_storage_create *how, struct platter_error *err)
+{
+	int r = open_part(leaf, 0, how->resume, err);
+
+	if (r == 0 && leaf->split)
+		r = find_more_parts(leaf, how->resume, err);
+	if (r < 0)
+		return r;
+	pl_leaf_ready(leaf, true);
+	if (leaf->split && leaf->disk.size > leaf->nr_parts * leaf->split)
+		return pl_invalid(err, "'%s' is longer than a part of %" PRIu64 " bytes",
+				  leaf->parts[leaf->nr_parts - 1]->path, leaf->split);
+	return 0;
+}
+
+/* Standard output as a file of which everything may be written in any order. */
+static int
+redirected_file(struct pl_disk **ret, struct platter_error *err)
+{
+	struct pl_leaf *leaf = NULL;
+	struct pl_part *part;
+	int fd, r;
+
+	/* The shell opened it for writing only; formats read back what they wrote. */
+	fd = open("/proc/self/fd/1", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return pl_fail_errno(err, -errno, "write to standard output");
+	r = pl_part_new("standard output", &part, err);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	r = pl_part_adopt(part, fd, true, err);
+	if (r == 0)
+		r = pl_part_cut(part, 0, err);
+	if (r == 0)
+		r = pl_leaf_new("standard output", 1, &leaf, err);
+	if (r < 0) {
+		pl_part_free(part);
+		return r;
+	}
+	part->size = 0;
+	pl_leaf_add(leaf, part);
+	pl_leaf_ready(leaf, true);
+	leaf->output.pending = leaf->output.redirected = true;
+	*ret = &leaf->disk;
+	return 0;
+}
+
+static int
+create_on_output(struct pl_disk **ret, struct platter_error *err)
+{
+	struct stat st;
+	int r, flags = fcntl(STDOUT_FILENO, F_GETFL);
+
+	if (flags < 0 || fstat(STDOUT_FILENO, &st) < 0)
+		return pl_fail_errno(err, -errno, "write to standard output");
+	if (isatty(STDOUT_FILENO)) {
+		r = pl_invalid(err, "standard output is a terminal: an image would garble it");
+		pl_hint(err, "redirect it to a file or a program");
+		return r;
+	}
+	if (S_ISBLK(st.st_mode))
+		return pl_invalid(err, "standard output is a device: use 'platter restore'");
+	/* ">> file" appends, wherever one asks to write; and what is there already stays. */
+	if (S_ISREG(st.st_mode) && !(flags & O_APPEND) && lseek(STDOUT_FILENO, 0, SEEK_CUR) == 0)
+		return redirected_file(ret, err);
+	return pl_stream_output(STDOUT_FILENO, ret, err);
+}
+
+int
+pl_storage_create(const char *path, const struct pl_storage_create *how, struct pl_disk **ret,
+		  struct platter_error *err)
+{
+	PL_AUTOFREE char *base = NULL, *target = NULL;
+	struct pl_leaf *leaf;
+	int r;
+
+	if (strcmp(path, "-") == 0)
+		return how->split ? pl_invalid(err, "standard output cannot be split into parts")
+				  : create_on_output(ret, err);
+	if (!path[0] || path[strlen(path) - 1] == '/')
+		return pl_invalid(err, "'%s' is not the name of a file", path);
+	if (how->split > INT64_MAX / PL_MAX_PARTS)
+		return pl_invalid(err, "parts of %" PRIu64 " bytes are too large", how->split);
+	if (how->split) {
+		size_t length = pl_split_base_length(path);
+
+		base = strndup(path, length ? length : strlen(path));
+		target = base ? pl_format("%s.001", base) : NULL;
+	} else {
+		target = strdup(path);
+	}
+	if (!target)
+		return pl_no_memory(err);
+	r = check_target(target, how->overwrite, err);
+	if (r == 0)
+		r = pl_leaf_new(target, how->split ? PL_MAX_PARTS : 1, &leaf, err);
+	if (r < 0)
+		return r;
+	leaf->split = how->split;
+	leaf->output = (struct pl_output){ .target = PL_STEAL(target),
+					   .base = PL_STEAL(base),
+					   .overwrite = how->overwrite,
+					   .direct = how->direct,
+					   .pending = true };
+	r = open_all(leaf, how, err);
+	if (r < 0) {
+		pl_leaf_free(leaf);
+		return r;
+	}
+	*ret = &leaf->disk;
+	return 0;
+}
+
+/* Make the names in the folder of `path` last. */
+static int
+sync_folder(const char *path, struct platter_error *err)
+{
+	PL_AUTOFREE char *copy = strdup(path);
+	int fd, r = 0;
+
+	if (!copy)
+		return pl_no_memory(err);
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return 0; /* a folder that we may write but not read */
+	if (fsync(fd) < 0 && errno != EINVAL)
+		r = pl_fail(err, -EIO, "the name '%s' did not reach the medium: %s", path,
+			    strerrordesc_np(errno));
+	close(fd);
+	return r;
+}
+
+static int
+rename_failed(const char *from, const char *to, int code, struct platter_error *err)
+{
+	int r;
+
+	if (code != -EEXIST)
+		return pl_fail_errno(err, code, "rename '%s' to '%s'", from, to);
+	r = pl_fail(err, code, "'%s' has appeared meanwhile; the finished image is '%s'", to, from);
+	pl_hint(err, "rename one of the two by hand");
+	return r;
+}
+
+/* rename() that leaves what stands under the name. */
+static int
+rename_new(const char *from, const char *to)
+{
+	struct stat st;
+
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	/* A file system that cannot: a second name fails as it should, where there are such. */
+	if (link(from, to) == 0)
+		return unlink(from) < 0 ? -errno : 0;
+	if (errno == EEXIST)
+		return -EEXIST;
+	if (lstat(to, &st) == 0)
+		return -EEXIST;
+	return rename(from, to) < 0 ? -errno : 0;
+}
+
+static int
+name_part(struct pl_leaf *leaf, size_t index, struct platter_error *err)
+{
+	struct pl_part *part = leaf->parts[index];
+	char *final = final_name(leaf, index);
+	int r;
+
+	if (!final)
+		return pl_no_memory(err);
+	r = leaf->output.overwrite ? (rename(part->path, final) < 0 ? -errno : 0)
+				   : rename_new(part->path, final);
+	if (r < 0) {
+		r = rename_failed(part->path, final, r, err);
+		free(final);
+		return r;
+	}
+	/* Under the lock: an idle part is opened again by its name. */
+	pthread_mutex_lock(&leaf->lock);
+	free(part->path);
+	part->path = final;
+	pthread_mutex_unlock(&leaf->lock);
+	return 0;
+}
+
+/* Parts of an older, longer set under the same name would be taken for ours. */
+static int
+clear_old_set(struct pl_leaf *leaf, struct platter_error *err)
+{
+	if (leaf->output.overwrite && unlink(leaf->output.target) < 0 && errno != ENOENT)
+		return pl_fail_errno(err, -errno, "replace '%s'", leaf->output.target);
+	for (size_t i = 0; i < PL_MAX_PARTS; i++) {
+		PL_AUTOFREE char *final = final_name(leaf, i);
+		struct stat st;
+
+		if (!final)
+			return pl_no_memory(err);
+		if (lstat(final, &st) < 0) {
+			if (i >= leaf->nr_parts)
+				break;
+			continue;
+		}
+		if (!leaf->output.overwrite)
+			return rename_failed(leaf->parts[0]->path, final, -EEXIST, err);
+		if (i >= leaf->nr_parts && unlink(final) < 0)
+			return pl_fail_errno(err, -errno, "remove '%s' of the old image", final);
+	}
+	return 0;
+}
+
+static int
+name_all(struct pl_leaf *leaf, bool sync, struct platter_error *err)
+{
+	int r = leaf->split ? clear_old_set(leaf, err) : 0;
+
+	for (size_t i = leaf->nr_parts - 1; i > 0 && r == 0; i--)
+		r = name_part(leaf, i, err);
+	if (r == 0 && sync && leaf->nr_parts > 1)
+		r = sync_folder(leaf->output.target, err);
+	if (r == 0)
+		r = name_part(leaf, 0, err);
+	return r;
+}
+
+int
+pl_storage_commit(struct pl_disk *disk, bool sync, struct platter_error *err)
+{
+	struct pl_leaf *leaf = pl_leaf_of(disk);
+	int r = 0;
+
+	if (!leaf || !leaf->output.pending)
+		return 0;
+	if (sync)
+		r = pl_flush(disk, err);
+	if (r == 0 && leaf->output.target)
+		r = name_all(leaf, sync, err);
+	if (r < 0)
+		return r;
+	leaf->output.pending = false;
+	if (!leaf->output.target)
+		return 0;
+	flock(leaf->parts[0]->fd, LOCK_UN);
+	return sync ? sync_folder(leaf->output.target, err) : 0;
+}
+
+void
+pl_storage_abandon(struct pl_disk *disk, bool keep)
+{
+	struct pl_leaf *leaf = pl_leaf_of(disk);
+
+	if (!leaf || !leaf->output.pending)
+		return;
+	leaf->output.pending = false;
+	if (keep)
+		return;
+	/* A redirected file cannot be removed, but need not pass for an image. */
+	if (leaf->output.redirected)
+		pl_part_cut(leaf->parts[0], 0, NULL);
+	for (size_t i = leaf->nr_parts; leaf->output.target && i-- > 0;)
+		unlink(leaf->parts[i]->path);
+}
