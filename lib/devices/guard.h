@@ -7,8 +7,9 @@
 
 /*
  * Refuse (-EBUSY, naming the user) a block device that is mounted, or one of whose partitions
- * is; that is swap; that the device mapper, md or a loop device stands on.  0: it may be overwritten, or `path` is no
- * block device.
+ * is; that is swap; that the device mapper, md or a loop device stands on.  Also a file that a
+ * loop device stands on.  To be asked before the device is opened exclusively.
+ * 0: it may be overwritten.
  */
 int pl_guard_device(const char *path, struct platter_error *err);
 
