@@ -363,11 +363,21 @@ select_partition(struct pl_disk *disk, const struct platter_table *t, const char
 	return r;
 }
 
-/* Partition `select` of `disk` as a disk called `name`. */
-static int
-open_partition(struct pl_disk *disk, const char *select, unsigned flags, const char *name,
-	       struct pl_disk **ret, struct platter_error *err)
+/* Put `disk`, whose reference is taken over, on top of the stack. */
+static void
+push(struct pl_place *place, struct pl_disk *disk)
 {
+	place->layers[place->nr_layers++] = disk;
+	pl_disk_unref(place->disk);
+	place->disk = pl_disk_ref(disk);
+}
+
+/* Put partition `select` of what is on top there, as a disk called `name`. */
+static int
+push_partition(struct pl_place *place, const char *select, const char *name,
+	       struct platter_error *err)
+{
+	struct pl_disk *disk = place->disk, *slice;
 	struct pl_arena arena = { 0 };
 	struct pl_facts facts = { .arena = &arena };
 	const struct platter_partition *p;
@@ -381,7 +391,7 @@ open_partition(struct pl_disk *disk, const char *select, unsigned flags, const c
 		pl_hint(err, "save the stream as a file first");
 		return r;
 	}
-	r = pl_tables_read(disk, flags, &arena, &tables, &nr, &facts, err);
+	r = pl_tables_read(disk, place->flags, &arena, &tables, &nr, &facts, err);
 	if (r == 0 && !nr) {
 		r = pl_fail(err, -ENOENT, "'%s' has no partition table", disk->name);
 		if (facts.list.nr_warnings)
@@ -390,18 +400,13 @@ open_partition(struct pl_disk *disk, const char *select, unsigned flags, const c
 	if (r == 0)
 		r = select_partition(disk, &tables[0], select, &p, err);
 	if (r == 0)
-		r = pl_slice_new(disk, p->offset, p->length, name, ret, err);
+		r = pl_slice_new(disk, p->offset, p->length, name, &slice, err);
+	if (r == 0) {
+		place->partition[place->nr_layers] = p->number;
+		push(place, slice);
+	}
 	pl_arena_done(&arena);
 	return r;
-}
-
-/* Put `disk`, whose reference is taken over, on top of the stack. */
-static void
-push(struct pl_place *place, struct pl_disk *disk)
-{
-	place->layers[place->nr_layers++] = disk;
-	pl_disk_unref(place->disk);
-	place->disk = pl_disk_ref(disk);
 }
 
 /* Open what is on top as an image. */
@@ -443,11 +448,8 @@ open_element(struct pl_place *place, const struct parsed *p, const struct elemen
 
 		if (!name)
 			return pl_no_memory(err);
-		r = open_partition(place->disk, e->select, place->flags, name, &disk, err);
-		if (r < 0)
-			return r;
-		push(place, disk);
-		return e->format ? push_image(place, e, NULL, e->format, err) : 0;
+		r = push_partition(place, e->select, name, err);
+		return r < 0 || !e->format ? r : push_image(place, e, NULL, e->format, err);
 	}
 	if (format && e->format && strcmp(format, e->format) != 0)
 		return pl_invalid(err, "'%s' is to be opened as '%s' and as '%s'", place->name,

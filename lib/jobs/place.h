@@ -13,6 +13,7 @@ struct pl_place {
 	struct pl_disk *storage;	/* the leaf: file, device, split parts, stream */
 	struct pl_disk *disk;		/* the disk the place names; a reference */
 	struct pl_disk *layers[2 * PL_PLACE_MAX_ELEMENTS + 1];	/* storage ... disk; references */
+	uint32_t partition[2 * PL_PLACE_MAX_ELEMENTS + 1];	/* its number, of a layer that is one; else 0 */
 	size_t nr_layers;
 	unsigned flags;
 };
