@@ -20,6 +20,9 @@ struct pl_table {
 	struct platter_table table;
 	struct pl_facts facts;		/* copied into table.facts by the registry */
 	size_t capacity;
+	struct platter_gap *own;	/* what the table itself takes up */
+	size_t nr_own, own_capacity;
+	const struct platter_table *gpt;	/* the GPT that this disk carries too, or NULL */
 	unsigned flags;			/* PLATTER_OPEN_IGNORE_CHECKSUMS */
 };
 
@@ -30,13 +33,18 @@ struct pl_table {
 int pl_table_add(struct pl_table *t, const struct platter_partition *partition,
 		 struct platter_error *err);
 
+/* Disk bytes [offset, offset + length) hold the table itself: they are neither partition nor gap. */
+void pl_table_own(struct pl_table *t, uint64_t offset, uint64_t length);
+
 struct pl_scheme {
 	struct platter_format_info info;
 	/*
 	 * Read the table of `disk` into `t`.  Returns 0; -ENOENT (no words needed) if the disk
 	 * carries none of this scheme; or an error: it does carry one, but it cannot be read.
 	 * What is damaged but readable is a warning.  A table whose disk is cut short is read
-	 * all the same, with a warning for what lies past the end.
+	 * all the same, with a warning for what lies past the end.  table.name, longname, uuid
+	 * ("" at first) and sector_size are the driver's to set; size, gaps, overlaps and what
+	 * passes the end are the registry's.
 	 */
 	int (*read)(struct pl_disk *disk, struct pl_table *t, struct platter_error *err);
 };
