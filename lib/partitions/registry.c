@@ -4,8 +4,11 @@
 
 #include "text.h"
 
+extern const struct pl_scheme pl_scheme_gpt;
+
 /* The one to believe first comes first. */
 const struct pl_scheme *const pl_schemes[] = {
+	&pl_scheme_gpt,
 	NULL,
 };
 
