@@ -4,13 +4,14 @@
 
 #include "text.h"
 
-extern const struct pl_scheme pl_scheme_gpt, pl_scheme_apm, pl_scheme_mbr;
+extern const struct pl_scheme pl_scheme_gpt, pl_scheme_apm, pl_scheme_mbr, pl_scheme_bsd;
 
 /* The one to believe first comes first. */
 const struct pl_scheme *const pl_schemes[] = {
 	&pl_scheme_gpt,
 	&pl_scheme_apm,
 	&pl_scheme_mbr,
+	&pl_scheme_bsd,
 	NULL,
 };
 
