@@ -4,7 +4,8 @@
 
 #include "text.h"
 
-extern const struct pl_scheme pl_scheme_gpt, pl_scheme_apm, pl_scheme_mbr, pl_scheme_bsd;
+extern const struct pl_scheme pl_scheme_gpt, pl_scheme_apm, pl_scheme_mbr, pl_scheme_bsd,
+	pl_scheme_sun;
 
 /* The one to believe first comes first. */
 const struct pl_scheme *const pl_schemes[] = {
@@ -12,6 +13,7 @@ const struct pl_scheme *const pl_schemes[] = {
 	&pl_scheme_apm,
 	&pl_scheme_mbr,
 	&pl_scheme_bsd,
+	&pl_scheme_sun,
 	NULL,
 };
 
