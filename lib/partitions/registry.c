@@ -5,7 +5,7 @@
 #include "text.h"
 
 extern const struct pl_scheme pl_scheme_gpt, pl_scheme_apm, pl_scheme_mbr, pl_scheme_bsd,
-	pl_scheme_sun;
+	pl_scheme_sun, pl_scheme_sgi;
 
 /* The one to believe first comes first. */
 const struct pl_scheme *const pl_schemes[] = {
@@ -14,6 +14,7 @@ const struct pl_scheme *const pl_schemes[] = {
 	&pl_scheme_mbr,
 	&pl_scheme_bsd,
 	&pl_scheme_sun,
+	&pl_scheme_sgi,
 	NULL,
 };
 
