@@ -14,12 +14,17 @@
 #include "disk.h"
 #include "facts.h"
 
+/* Superblocks stand near the beginning: this much is read once and shared by all drivers. */
+#define PL_CONTENT_HEAD KIB(128)
+
 /* What a driver's identify() fills in. */
 struct pl_content {
 	struct pl_arena *arena;
+	const uint8_t *head;		/* the disk's first PL_CONTENT_HEAD bytes, zeros past its end */
 	struct platter_content content;	/* strings in the arena or literals */
 	struct pl_facts facts;
 	int evidence;			/* bits verified; the most is believed first */
+	bool leftover;			/* partly overwritten: shown after everything that is whole */
 };
 
 struct pl_content_driver {

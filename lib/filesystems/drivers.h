@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* drivers.h - the list that registry.c is made of; no guard, it is included twice */
+DRIVER(ext)
