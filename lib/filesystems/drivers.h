@@ -1,3 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* drivers.h - the list that registry.c is made of; no guard, it is included twice */
+DRIVER(exfat)
+DRIVER(ntfs)
 DRIVER(ext)
+DRIVER(fat)
