@@ -3,4 +3,7 @@
 DRIVER(exfat)
 DRIVER(ntfs)
 DRIVER(ext)
+DRIVER(xfs)
+DRIVER(xfs_log)
+DRIVER(btrfs)
 DRIVER(fat)
