@@ -61,6 +61,7 @@ enum {
 #define QCOW2_INCOMPAT_DATA_FILE (1u << 2)
 #define QCOW2_INCOMPAT_COMPRESSION (1u << 3)
 #define QCOW2_INCOMPAT_EXTENDED_L2 (1u << 4)
+#define QCOW2_INCOMPAT_KNOWN 0x1fu
 /* Compatible and autoclear features. */
 #define QCOW2_COMPAT_LAZY_REFCOUNTS (1u << 0)
 #define QCOW2_AUTOCLEAR_BITMAPS (1u << 0)

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* image.h - an open QCOW2 image, shared by the parts of the driver */
+#ifndef PL_QCOW2_IMAGE_H
+#define PL_QCOW2_IMAGE_H
+
+#include "qcow2.h"
+
+/* The header and its extensions in host order.  pl_qcow2_header_done() frees the texts. */
+struct qcow2_header {
+	uint32_t version;
+	uint64_t backing_offset; /* 0: no backing file */
+	uint32_t backing_size;
+	uint32_t cluster_bits;
+	uint64_t size;
+	uint32_t crypt_method;
+	uint32_t l1_size;
+	uint64_t l1_offset;
+	uint64_t refcount_table_offset;
+	uint32_t refcount_table_clusters;
+	uint32_t nr_snapshots;
+	uint64_t snapshots_offset;
+	uint64_t incompatible, compatible, autoclear;
+	uint32_t refcount_order;
+	uint32_t header_length;
+	uint8_t compression_type;
+
+	char *backing_name, *backing_format, *data_name; /* as stored; NULL: not there */
+	char *feature_names[3][64]; /* incompatible, compatible, autoclear, by bit; fit to print */
+	uint32_t nr_bitmaps;        /* 0: no extension */
+	uint64_t bitmaps_size, bitmaps_offset;
+	uint64_t luks_offset, luks_length; /* length 0: no extension */
+};
+
+/* Read and check the header.  Errors name the field by its offset. */
+int pl_qcow2_header_read(struct pl_disk *file, struct qcow2_header *ret, struct platter_error *err);
+void pl_qcow2_header_done(struct qcow2_header *h);
+
+/* Check that a table of n bytes at `offset`, named by the field at byte `at`, can be there. */
+int pl_qcow2_check_table(const struct pl_disk *file, uint64_t cluster_size, uint64_t offset,
+			 uint64_t n, uint64_t at, const char *what, struct platter_error *err);
+
+/* One entry of the snapshot table. */
+struct qcow2_snapshot {
+	uint64_t at; /* byte of the file where the entry stands */
+	uint64_t l1_offset;
+	uint32_t l1_size;
+	uint32_t seconds;
+	uint64_t vm_state_size;
+	uint64_t size;            /* of the disk then */
+	const uint8_t *id, *name; /* in the buffer of the table */
+	uint16_t id_size, name_size;
+};
+
+/* The snapshot table, decoded. */
+struct qcow2_snapshots {
+	uint8_t *buffer;
+	uint64_t table_size; /* bytes */
+	struct qcow2_snapshot *list;
+	size_t nr;
+};
+
+int pl_qcow2_snapshots_read(struct pl_disk *file, const struct qcow2_header *h,
+			    struct qcow2_snapshots *ret, struct platter_error *err);
+void pl_qcow2_snapshots_done(struct qcow2_snapshots *s);
+
+/*
+ * A cluster of metadata in memory: an L2 table or a refcount block.  The bytes are as in
+ * the file; those of L2 tables are guarded by qcow2.lock.
+ */
+struct qcow2_table {
+	uint64_t offset; /* in the file */
+	uint8_t *bytes;
+	unsigned users; /* not evicted while any */
+	bool loading;
+	struct qcow2_table *next; /* in its bucket */
+	struct qcow2_table *older, *newer;
+};
+
+/* Such clusters, bounded, single flight, least recently used out first. */
+struct qcow2_tables {
+	pthread_mutex_t lock; /* guards all but the bytes */
+	pthread_cond_t loaded;
+	struct qcow2_table **buckets;
+	size_t nr_buckets;
+	struct qcow2_table *oldest, *newest;
+	size_t nr, limit;
+};
+
+struct qcow2 {
+	struct pl_disk disk;
+	struct pl_disk *file; /* a reference */
+	struct pl_disk *
+		data; /* what host offsets of data count in: `file`, or an external one; a reference */
+	struct qcow2_header header;
+	bool external; /* data is an external file */
+	bool extended; /* L2 entries of 16 bytes with subclusters */
+	bool encrypted;
+	uint64_t cluster_size;
+	uint32_t l2_entry_size;
+	uint32_t l2_bits;         /* log2 of the entries of an L2 table */
+	uint64_t subcluster_size; /* cluster_size unless extended */
+	const struct pl_decoder *decoder;
+
+	/* Guards the entries of the active L1 and of L2 tables: one writing thread, many that map. */
+	pthread_rwlock_t lock;
+	uint64_t *l1; /* host order; as many as the size needs */
+	uint32_t nr_l1;
+	uint64_t l1_offset;
+	struct qcow2_tables tables;
+};
+
+static inline struct qcow2 *
+qcow2_of(struct pl_disk *disk)
+{
+	return pl_container_of(disk, struct qcow2, disk);
+}
+
+int pl_qcow2_tables_init(struct qcow2_tables *tables, uint64_t cluster_size,
+			 struct platter_error *err);
+void pl_qcow2_tables_done(struct qcow2_tables *tables);
+/* The metadata cluster at `offset`, from memory or the file; give it back with _put(). */
+int pl_qcow2_table_get(struct qcow2 *q, uint64_t offset, struct qcow2_table **ret,
+		       struct platter_error *err);
+void pl_qcow2_table_put(struct qcow2 *q, struct qcow2_table *table);
+
+/* A decoded L2 entry. */
+enum qcow2_entry_kind {
+	QCOW2_ENTRY_NONE, /* no host cluster */
+	QCOW2_ENTRY_NORMAL,
+	QCOW2_ENTRY_COMPRESSED,
+};
+
+struct qcow2_entry {
+	enum qcow2_entry_kind kind;
+	bool copied;
+	uint64_t host;   /* byte of the data file; of compressed data: of the image file */
+	uint64_t stored; /* compressed: bytes that may belong to it */
+	/* One bit a subcluster; standard entries have one that is the cluster: bit 0. */
+	uint32_t allocated; /* read from the host cluster */
+	uint32_t zero;      /* read as zeros */
+};
+
+/* Decode and check the `index`-th entry of an L2 table that stands at `table_offset`. */
+int pl_qcow2_entry_decode(const struct qcow2 *q, const uint8_t *table, uint64_t table_offset,
+			  uint32_t index, struct qcow2_entry *ret, struct platter_error *err);
+/* Check the L1 entry; *ret_offset is that of its L2 table, 0 if there is none. */
+int pl_qcow2_l1_decode(const struct qcow2 *q, uint64_t entry, uint64_t at, uint64_t *ret_offset,
+		       struct platter_error *err);
+
+int pl_qcow2_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_extent *ret,
+		 struct platter_error *err);
+
+/* Number of L1 entries that a disk of `size` bytes needs. */
+static inline uint64_t
+qcow2_l1_needed(uint64_t size, uint32_t cluster_bits, uint32_t l2_bits)
+{
+	return pl_div_round_up(size, 1ull << (cluster_bits + l2_bits));
+}
+
+#endif
