@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * open.c - images and the files that they name
+ *
+ * An image is hostile, and so is the name of its backing file: only regular files and
+ * block devices are opened (the storage room sees to that), nothing is reached through a
+ * protocol, and a file that the chain holds already ends it.
+ */
+#include "format.h"
+#include "storage.h"
+#include "text.h"
+
+/* One image being opened; the chain of those above it ends cycles. */
+struct opener {
+	struct pl_related related;
+	const struct opener *above;
+	struct pl_disk *file; /* borrowed; NULL: an image yet to be made */
+	char *folder;         /* where relative names count from; owned */
+	unsigned flags;
+	unsigned depth;
+};
+
+static int open_image(struct pl_disk *file, const char *path, const char *format_name,
+		      const char *snapshot, unsigned flags, const struct opener *above,
+		      struct pl_disk **ret, struct platter_error *err);
+
+/* Do the two disks have a file in common? */
+static bool
+same_file(struct pl_disk *a, struct pl_disk *b)
+{
+	struct pl_file_id ia, ib;
+
+	if (a == b)
+		return true;
+	for (size_t i = 0; pl_storage_id(a, i, &ia); i++)
+		for (size_t j = 0; pl_storage_id(b, j, &ib); j++)
+			if (ia.device == ib.device && ia.inode == ib.inode)
+				return true;
+	return false;
+}
+
+/* The name without what QEMU would take as a protocol; anything but a file is refused. */
+static int
+plain_name(const char *name, const char **ret, struct platter_error *err)
+{
+	size_t n = strcspn(name, ":/");
+
+	*ret = name;
+	if (name[n] != ':')
+		return 0;
+	if (n == 4 && strncmp(name, "file", 4) == 0) {
+		*ret = name + 5;
+		if (**ret)
+			return 0;
+	}
+	int r = pl_fail(err, -ENOTSUP,
+			"'%s' is reached by the protocol '%.*s', which is not supported", name,
+			(int)n, name);
+
+	pl_hint(err, "make the image name a file: qemu-img rebase -u -b FILE -F FORMAT IMAGE");
+	return r;
+}
+
+static char *
+full_path(const struct opener *o, const char *name)
+{
+	return name[0] == '/' ? strdup(name) : pl_format("%s/%s", o->folder, name);
+}
+
+static int
+related_open(struct pl_related *related, const char *name, const char *format, bool writable,
+	     struct pl_disk **ret, struct platter_error *err)
+{
+	struct opener *o = pl_container_of(related, struct opener, related);
+	PL_AUTOUNREF struct pl_disk *file = NULL;
+	PL_AUTOFREE char *path = NULL;
+	unsigned flags = o->flags & PLATTER_OPEN_DIRECT;
+	const char *plain;
+	int r = plain_name(name, &plain, err);
+
+	if (r < 0)
+		return r;
+	if (o->depth + 1 >= PL_MAX_DEPTH)
+		return pl_over_limit(err, PLATTER_NO_OFFSET, "more than %d images on each other",
+				     PL_MAX_DEPTH);
+	path = full_path(o, plain);
+	if (!path)
+		return pl_no_memory(err);
+	r = pl_storage_open(path, flags | (writable ? PLATTER_OPEN_WRITE : 0) | PL_STORAGE_SINGLE,
+			    &file, err);
+	if (r < 0) {
+		pl_context(err, "'%s' (looked for at '%s')", name, path);
+		return r;
+	}
+	for (const struct opener *up = o; up; up = up->above)
+		if (up->file && same_file(up->file, file))
+			return pl_corrupt(err, PLATTER_NO_OFFSET,
+					  "'%s' is part of its own chain of images", path);
+	return open_image(file, path, format, NULL, o->flags & ~(unsigned)PLATTER_OPEN_WRITE, o,
+			  ret, err);
+}
+
+static int
+opener_init(struct opener *o, const char *path, struct platter_error *err)
+{
+	const char *slash = strrchr(path, '/');
+
+	o->related.open = related_open;
+	if (!slash)
+		o->folder = strdup(".");
+	else if (slash == path)
+		o->folder = strdup("/");
+	else
+		o->folder = strndup(path, (size_t)(slash - path));
+	return o->folder ? 0 : pl_no_memory(err);
+}
+
+static int
+choose_format(struct pl_disk *file, const char *name, const struct pl_format **ret,
+	      struct platter_error *err)
+{
+	if (!name)
+		return pl_format_probe(file, ret, err);
+	*ret = pl_format_by_name(name);
+	if (!*ret)
+		return pl_fail(err, -ENOTSUP, "format '%s' is not known", name);
+	return 0;
+}
+
+static int
+open_image(struct pl_disk *file, const char *path, const char *format_name, const char *snapshot,
+	   unsigned flags, const struct opener *above, struct pl_disk **ret,
+	   struct platter_error *err)
+{
+	struct opener o = {
+		.above = above, .file = file, .flags = flags, .depth = above ? above->depth + 1 : 0
+	};
+	struct pl_open_request request = { .file = file, .flags = flags, .snapshot = snapshot };
+	const struct pl_format *format;
+	int r = choose_format(file, format_name, &format, err);
+
+	if (r < 0)
+		return r;
+	if (path) {
+		r = opener_init(&o, path, err);
+		if (r < 0)
+			return r;
+		request.related = &o.related;
+	}
+	r = format->open(&request, ret, err);
+	free(o.folder);
+	return r;
+}
+
+int
+pl_image_open(struct pl_disk *file, const char *path, const char *format, const char *snapshot,
+	      unsigned flags, struct pl_disk **ret, struct platter_error *err)
+{
+	return open_image(file, path, format, snapshot, flags, NULL, ret, err);
+}
+
+struct pl_related *
+pl_related_new(const char *path, struct platter_error *err)
+{
+	struct opener *o = calloc(1, sizeof *o);
+
+	if (!o) {
+		(void)pl_no_memory(err);
+		return NULL;
+	}
+	if (opener_init(o, path, err) < 0) {
+		free(o);
+		return NULL;
+	}
+	return &o->related;
+}
+
+void
+pl_related_free(struct pl_related *related)
+{
+	struct opener *o;
+
+	if (!related)
+		return;
+	o = pl_container_of(related, struct opener, related);
+	free(o->folder);
+	free(o);
+}
