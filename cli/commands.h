@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* commands.h - one function a verb; each returns an exit status */
+#ifndef COMMANDS_H
+#define COMMANDS_H
+
+#include <stdio.h>
+
+#include <jansson.h>
+#include <platter/describe.h>
+
+#include "options.h"
+
+int command_info(const struct arguments *args);
+int command_create(const struct arguments *args); /* and convert */
+int command_restore(const struct arguments *args);
+int command_clone(const struct arguments *args);
+int command_verify(const struct arguments *args);
+int command_compare(const struct arguments *args);
+int command_formats(const struct arguments *args);
+
+/*
+ * Open an operand with the options of the command line that say how.  On failure it has
+ * been reported: returns -1.
+ */
+int open_operand(const struct arguments *args, const char *place, struct platter_disk **ret);
+/* The same, telling nobody about a failure: returns negative errno. */
+int try_open(const struct arguments *args, const char *place, struct platter_disk **ret,
+	     struct platter_error *err);
+
+/* "It has a GPT partition table with 3 partitions.": what `info` says first of contents. */
+void say_what_is_on_it(FILE *to, const struct platter_description *d);
+
+/* What `info --json` gives of a disk. */
+json_t *json_description(const struct platter_description *d);
+
+/* "ext4 \"home\"", with more matches after it; to be freed. */
+char *contents_text(const struct platter_content *contents, size_t nr);
+
+/* The command line that goes on where this one was stopped; to be freed. */
+char *resume_command(const struct arguments *args);
+
+/* Members that a copy's result adds to a JSON answer. */
+void json_put_result(json_t *answer, const struct platter_copy_result *result);
+/* "sha256  HEX" lines, and what could not be read. */
+void say_result_details(FILE *to, const struct platter_copy_result *result);
+
+/* Print the completion script for a shell (bash, zsh, fish).  Returns an exit status. */
+int print_completion(const char *shell);
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * create.c - platter create and convert: an image of anything that is a disk
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "output.h"
+#include "progress.h"
+#include "sums.h"
+
+static bool
+exists(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}
+
+char *
+resume_command(const struct arguments *args)
+{
+	char *text = text_of("platter %s%s", args->verb->name,
+			     args->option[OPT_RESUME].given ? "" : " --resume");
+
+	for (int i = 1; i < args->argc; i++) {
+		AUTOFREE char *earlier = text;
+		AUTOFREE char *word = shell_quoted(args->argv[i]);
+
+		text = text_of("%s %s", earlier, word);
+	}
+	return text;
+}
+
+/* The unfinished image that an interrupted run left, or NULL; to be freed. */
+static char *
+kept_part(const char *target)
+{
+	static const char *const endings[] = { ".part", ".001.part" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
+		char *path = text_of("%s%s", target, endings[i]);
+
+		if (exists(path))
+			return path;
+		free(path);
+	}
+	return NULL;
+}
+
+static int
+report_stopped(const struct arguments *args, const char *target, struct platter_error *err)
+{
+	AUTOFREE char *context = text_of("cannot create '%s'", target);
+	AUTOFREE char *kept = strcmp(target, "-") ? kept_part(target) : NULL;
+	AUTOFREE char *command = kept ? resume_command(args) : NULL;
+
+	if (err->code == -EEXIST) {
+		if (!err->hint[0])
+			strcpy(err->hint, "--force replaces it");
+		return report(args, err, "%s", context);
+	}
+	return report_kept(args, err, context, kept, command);
+}
+
+void
+json_put_result(json_t *answer, const struct platter_copy_result *r)
+{
+	json_put(answer, "size", json_number(r->size));
+	json_put(answer, "data", json_number(r->data));
+	json_put(answer, "zero", json_number(r->zero));
+	json_put(answer, "bad", json_number(r->bad));
+	json_put(answer, "kept", json_number(r->kept));
+	json_put(answer, "shared", json_number(r->shared));
+	json_put(answer, "stored", json_number(r->stored));
+	json_put(answer, "seconds", json_real(r->seconds));
+	json_put(answer, "verified", json_boolean(r->verified));
+	json_put(answer, "hashes", json_hashes(r->hashes, r->nr_hashes));
+}
+
+void
+say_result_details(FILE *to, const struct platter_copy_result *r)
+{
+	if (r->kept)
+		say(to, "  %s were there already", exact_size_text(r->kept).text);
+	if (r->verified)
+		say(to, "  read back and compared: equal");
+	for (size_t i = 0; i < r->nr_hashes; i++)
+		say(to, "  %s  %s", r->hashes[i].name, r->hashes[i].hex);
+	if (r->bad)
+		say(to, "  could not read %s of the source; zeros stand there",
+		    exact_size_text(r->bad).text);
+}
+
+static void
+say_created(FILE *to, const char *target, const struct platter_copy_result *r)
+{
+	AUTOFREE char *stored = r->stored == UINT64_MAX
+					? text_of("%s", "")
+					: text_of(", stored in %s", size_text(r->stored).text);
+	AUTOFREE char *rate =
+		r->data == 0 || r->seconds < 0.001
+			? text_of("%s", "")
+			: text_of(" (%s/s)",
+				  size_text((uint64_t)((double)r->data / r->seconds)).text);
+
+	say(to, "wrote %s: a disk of %s, %s of it data%s, in %s%s",
+	    strcmp(target, "-") ? target : "to standard output", exact_size_text(r->size).text,
+	    size_text(r->data).text, stored, duration_text(r->seconds).text, rate);
+	say_result_details(to, r);
+}
+
+/* Standard output is the image's when that is its target; else it is the answer's. */
+static void
+tell(const struct arguments *args, const char *target, const struct platter_copy_result *result,
+     const struct sums *sums)
+{
+	FILE *to = strcmp(target, "-") ? stdout : stderr;
+	json_t *answer, *files;
+
+	if (args->json) {
+		answer = json_answer(args);
+		files = json_array();
+		json_put(answer, "source", json_text(args->operands[0]));
+		json_put(answer, "target", json_text(target));
+		json_put_result(answer, result);
+		for (size_t i = 0; i < sums->nr_files; i++)
+			json_array_append_new(files, json_text(sums->files[i]));
+		json_put(answer, "sums", files);
+		json_print(answer, to);
+	} else if (!args->option[OPT_QUIET].given) {
+		say_created(to, target, result);
+	}
+}
+
+static void
+fill_options(const struct arguments *args, struct platter_create_options *ret)
+{
+	const struct option_value *o = args->option;
+
+	*ret = (struct platter_create_options){
+		.size = sizeof *ret,
+		.format = o[OPT_FORMAT].text,
+		.options = args->pairs,
+		.nr_options = args->nr_pairs,
+		.compress = o[OPT_COMPRESS].text,
+		.sparse = (enum platter_sparse)o[OPT_SPARSE].number,
+		.split = o[OPT_SPLIT].number,
+		.hashes = o[OPT_HASH].text,
+		.verify = o[OPT_VERIFY].given,
+		.resume = o[OPT_RESUME].given,
+		.overwrite = o[OPT_FORCE].given,
+		.no_sync = o[OPT_NO_SYNC].given,
+		.threads = (unsigned)o[OPT_THREADS].number,
+	};
+}
+
+static int
+create(const struct arguments *args, struct platter_disk *source, const char *target)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+	struct platter_create_options options;
+	struct platter_copy_result result = { 0 };
+	struct progress progress;
+	struct sums sums = { 0 };
+	int r;
+
+	fill_options(args, &options);
+	if (sums_check(&options, target, &err) < 0)
+		return report_stopped(args, target, &err);
+	progress_start(&progress, args);
+	r = platter_create(source, target, &options, &progress.job, &result, &err);
+	if (r < 0) {
+		progress_end(&progress);
+		return report_stopped(args, target, &err);
+	}
+	r = sums_write(&options, target, &result, &progress.job, &sums, &err);
+	progress_end(&progress);
+	if (r < 0) {
+		report(args, &err, "wrote '%s', but cannot write its checksums", target);
+	} else {
+		tell(args, target, &result, &sums);
+		r = result.bad ? STATUS_BAD_SECTORS : STATUS_DONE;
+	}
+	sums_done(&sums);
+	return r < 0 ? STATUS_FAILED : r;
+}
+
+int
+command_create(const struct arguments *args)
+{
+	const char *target = args->nr_operands > 1 ? args->operands[1] : "-";
+	struct platter_disk *source;
+	int status;
+
+	if (args->nr_operands < 2 && !args->option[OPT_STDOUT].given)
+		return report_usage(args, "too few arguments: %s", args->verb->operands);
+	if (args->nr_operands > 1 && args->option[OPT_STDOUT].given)
+		return report_usage(args, "--stdout stands for an IMAGE, but '%s' is given",
+				    target);
+	if (!strcmp(target, "-") && isatty(STDOUT_FILENO))
+		return report_usage(args,
+				    "standard output is a terminal; an image would garble it");
+	if (open_operand(args, args->operands[0], &source) < 0)
+		return STATUS_FAILED;
+	status = create(args, source, target);
+	platter_close(source);
+	return status;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* info-json.c - the description of a disk as a JSON object: docs/json.md, "info" */
+#include <inttypes.h>
+
+#include "commands.h"
+#include "output.h"
+
+static json_t *
+json_warnings(const struct platter_facts *facts)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < facts->nr_warnings; i++)
+		json_array_append_new(array, json_text(facts->warnings[i]));
+	return array;
+}
+
+static json_t *
+json_content(const struct platter_content *c)
+{
+	json_t *one = json_object();
+
+	json_put(one, "name", json_text(c->name));
+	json_put(one, "description", json_text(c->longname));
+	json_put(one, "usage", json_text(c->usage));
+	json_put(one, "label", json_text(c->label));
+	json_put(one, "uuid", json_text(c->uuid));
+	json_put(one, "size", c->size ? json_number(c->size) : json_null());
+	json_put(one, "free", json_number(c->free));
+	json_put(one, "block_size", c->block_size ? json_number(c->block_size) : json_null());
+	json_put(one, "facts", json_facts(&c->facts));
+	json_put(one, "warnings", json_warnings(&c->facts));
+	return one;
+}
+
+static json_t *
+json_contents(const struct platter_content *contents, size_t nr)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < nr; i++)
+		json_array_append_new(array, json_content(&contents[i]));
+	return array;
+}
+
+static json_t *
+json_partition(const struct platter_partition *p)
+{
+	static const char *const roles[] = { "partition", "extended", "logical", "meta", "free" };
+	json_t *one = json_object();
+	AUTOFREE char *raw_flags = text_of("0x%" PRIx64, p->raw_flags);
+
+	json_put(one, "number", p->number ? json_number(p->number) : json_null());
+	json_put(one, "role", json_text(roles[p->role]));
+	json_put(one, "offset", json_number(p->offset));
+	json_put(one, "length", json_number(p->length));
+	json_put(one, "type", json_text(p->type));
+	json_put(one, "type_name", json_text(p->type_name));
+	json_put(one, "name", json_text(p->name));
+	json_put(one, "uuid", json_text(p->uuid));
+	json_put(one, "flags", json_text(p->flags));
+	json_put(one, "raw_flags", json_text(raw_flags));
+	json_put(one, "contents", json_contents(p->contents, p->nr_contents));
+	return one;
+}
+
+static json_t *
+json_table(const struct platter_table *t)
+{
+	json_t *one = json_object(), *partitions = json_array(), *gaps = json_array();
+
+	for (size_t i = 0; i < t->nr_partitions; i++)
+		json_array_append_new(partitions, json_partition(&t->partitions[i]));
+	for (size_t i = 0; i < t->nr_gaps; i++) {
+		json_t *gap = json_object();
+
+		json_put(gap, "offset", json_number(t->gaps[i].offset));
+		json_put(gap, "length", json_number(t->gaps[i].length));
+		json_array_append_new(gaps, gap);
+	}
+	json_put(one, "name", json_text(t->name));
+	json_put(one, "description", json_text(t->longname));
+	json_put(one, "uuid", json_text(t->uuid));
+	json_put(one, "size", json_number(t->size));
+	json_put(one, "sector_size", json_number(t->sector_size));
+	json_put(one, "facts", json_facts(&t->facts));
+	json_put(one, "warnings", json_warnings(&t->facts));
+	json_put(one, "partitions", partitions);
+	json_put(one, "gaps", gaps);
+	return one;
+}
+
+static json_t *
+json_layers(const struct platter_layer *layers, size_t nr)
+{
+	static const char *const kinds[] = { "storage", "format", "partition" };
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < nr; i++) {
+		const struct platter_layer *l = &layers[i];
+		json_t *one = json_object();
+
+		json_put(one, "kind", json_text(kinds[l->kind]));
+		json_put(one, "name", json_text(l->name));
+		json_put(one, "description", json_text(l->longname));
+		json_put(one, "place", json_text(l->place));
+		json_put(one, "size", json_number(l->size));
+		json_put(one, "backing", json_text(l->backing));
+		json_put(one, "facts", json_facts(&l->facts));
+		json_put(one, "warnings", json_warnings(&l->facts));
+		json_array_append_new(array, one);
+	}
+	return array;
+}
+
+static json_t *
+json_snapshots(const struct platter_snapshot *snapshots, size_t nr)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < nr; i++) {
+		json_t *one = json_object();
+
+		json_put(one, "id", json_text(snapshots[i].id));
+		json_put(one, "name", json_text(snapshots[i].name));
+		json_put(one, "size", json_number(snapshots[i].size));
+		json_put(one, "seconds", json_integer(snapshots[i].seconds));
+		json_put(one, "vm_state_size", json_number(snapshots[i].vm_state_size));
+		json_array_append_new(array, one);
+	}
+	return array;
+}
+
+json_t *
+json_description(const struct platter_description *d)
+{
+	json_t *one = json_object(), *tables = json_array();
+
+	for (size_t i = 0; i < d->nr_tables; i++)
+		json_array_append_new(tables, json_table(&d->tables[i]));
+	json_put(one, "place", json_text(d->place));
+	json_put(one, "format", json_null());
+	for (size_t i = 0; i < d->nr_layers; i++)
+		if (d->layers[i].kind == PLATTER_LAYER_FORMAT)
+			json_put(one, "format", json_text(d->layers[i].name));
+	json_put(one, "size", json_number(d->size));
+	json_put(one, "stored", json_number(d->stored));
+	json_put(one, "sector_size", json_number(d->sector_size));
+	json_put(one, "physical_sector_size", json_number(d->physical_sector_size));
+	json_put(one, "layers", json_layers(d->layers, d->nr_layers));
+	json_put(one, "chain", json_layers(d->chain, d->nr_chain));
+	json_put(one, "snapshots", json_snapshots(d->snapshots, d->nr_snapshots));
+	json_put(one, "tables", tables);
+	json_put(one, "contents", json_contents(d->contents, d->nr_contents));
+	return one;
+}

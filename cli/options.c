@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "options.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <platter/text.h>
+
+const struct option_info option_table[NR_OPTIONS] = {
+	[OPT_HELP] = { "help", 'h', OPTION_FLAG, NULL, NULL, "show this help" },
+	[OPT_JSON] = { "json", 0, OPTION_FLAG, NULL, NULL, "answer with a JSON object" },
+	[OPT_QUIET] = { "quiet", 'q', OPTION_FLAG, NULL, NULL, "say nothing but errors" },
+	[OPT_PROGRESS] = { "progress", 0, OPTION_CHOICE, "HOW", "auto|bar|json|none",
+			   "auto (a bar on a terminal), bar, json (a line an event) or none" },
+	[OPT_INPUT_FORMAT] = { "input-format", 0, OPTION_TEXT, "NAME", "@formats",
+			       "take what is read for this format instead of looking" },
+	[OPT_IGNORE_CHECKSUMS] = { "ignore-checksums", 0, OPTION_FLAG, NULL, NULL,
+				   "use damaged metadata as it is, to rescue data" },
+	[OPT_FORMAT] = { "format", 'O', OPTION_TEXT, "NAME", "@formats",
+			 "format of the new image; else by its extension, else raw" },
+	[OPT_OPTION] = { "option", 'o', OPTION_PAIRS, "KEY=VALUE,...", NULL,
+			 "options of the format, as 'platter formats NAME' lists them" },
+	[OPT_COMPRESS] = { "compress", 'c', OPTION_MAYBE_TEXT, "CODEC", "zstd|zlib",
+			   "compress, with the format's usual codec or this one: zstd:9" },
+	[OPT_SPARSE] = { "sparse", 0, OPTION_CHOICE, "WHEN", "auto|always|never",
+			 "leave out zeros: auto (64 KiB blocks), always (4 KiB) or never" },
+	[OPT_SPLIT] = { "split", 0, OPTION_SIZE, "SIZE", NULL,
+			"write a raw image in parts of this size: IMAGE.001 ..." },
+	[OPT_HASH] = { "hash", 0, OPTION_TEXT, "LIST", "sha256|sha512|sha1|md5|blake2b512",
+		       "hash the disk's bytes: sha256, sha512, sha1, md5, blake2b512" },
+	[OPT_VERIFY] = { "verify", 0, OPTION_FLAG, NULL, NULL,
+			 "read back what was written and compare" },
+	[OPT_STDOUT] = { "stdout", 0, OPTION_FLAG, NULL, NULL,
+			 "write the image to standard output" },
+	[OPT_RESUME] = { "resume", 0, OPTION_FLAG, NULL, NULL,
+			 "go on where an interrupted run stopped" },
+	[OPT_FORCE] = { "force", 'f', OPTION_FLAG, NULL, NULL, "replace an existing file" },
+	[OPT_NO_SYNC] = { "no-sync", 0, OPTION_FLAG, NULL, NULL,
+			  "do not wait until the image is safe from a power cut" },
+	[OPT_THREADS] = { "threads", 0, OPTION_COUNT, "N", NULL,
+			  "use N threads; else one a processor" },
+	[OPT_YES] = { "yes", 'y', OPTION_FLAG, NULL, NULL, "overwrite without asking" },
+	[OPT_WIPE_REST] = { "wipe-rest", 0, OPTION_FLAG, NULL, NULL,
+			    "make the rest of a larger target read as zeros" },
+	[OPT_NO_GPT_FIX] = { "no-gpt-fix", 0, OPTION_FLAG, NULL, NULL,
+			     "leave the GPT as it is in the source" },
+	[OPT_IGNORE_ZERO_TAIL] = { "ignore-zero-tail", 0, OPTION_FLAG, NULL, NULL,
+				   "take a longer disk that ends in zeros for equal" },
+};
+
+#define COMMON           OPT_JSON, OPT_QUIET
+#define COMMON_WITH_WORK COMMON, OPT_PROGRESS
+#define READING          OPT_INPUT_FORMAT, OPT_IGNORE_CHECKSUMS
+
+static const enum option_id info_options[] = { READING, COMMON, OPT_HELP };
+static const enum option_id create_options[] = { OPT_FORMAT, OPT_OPTION,       OPT_COMPRESS,
+						 OPT_SPARSE, OPT_SPLIT,        OPT_HASH,
+						 OPT_VERIFY, OPT_STDOUT,       OPT_RESUME,
+						 OPT_FORCE,  OPT_NO_SYNC,      OPT_THREADS,
+						 READING,    COMMON_WITH_WORK, OPT_HELP };
+static const enum option_id restore_options[] = { OPT_YES,     OPT_WIPE_REST, OPT_NO_GPT_FIX,
+						  OPT_VERIFY,  OPT_HASH,      OPT_RESUME,
+						  OPT_THREADS, READING,       COMMON_WITH_WORK,
+						  OPT_HELP };
+static const enum option_id clone_options[] = { OPT_YES,    OPT_WIPE_REST,    OPT_NO_GPT_FIX,
+						OPT_VERIFY, OPT_HASH,         OPT_RESUME,
+						OPT_FORCE,  OPT_SPARSE,       OPT_THREADS,
+						READING,    COMMON_WITH_WORK, OPT_HELP };
+static const enum option_id verify_options[] = { OPT_HASH, READING, COMMON_WITH_WORK, OPT_HELP };
+static const enum option_id compare_options[] = { OPT_IGNORE_ZERO_TAIL, READING, COMMON_WITH_WORK,
+						  OPT_HELP };
+static const enum option_id formats_options[] = { COMMON, OPT_HELP };
+
+const struct verb verb_table[] = {
+	{ "info", "PLACE...", 1, UINT32_MAX, "say what a disk or image is, layer by layer",
+	  "A PLACE is an image, a device, or a partition in one: disk.qcow2@2, disk.img@EFI.\n",
+	  "  platter info disk.qcow2\n"
+	  "  platter info --json /dev/sda\n",
+	  info_options },
+	{ "create", "SOURCE IMAGE", 1, 2, "make an image of a disk, partition or image",
+	  "SOURCE is any PLACE, or - for standard input; IMAGE may be - for standard output.\n"
+	  "The image appears under its name only when it is whole.\n",
+	  "  platter create -c /dev/sda laptop.qcow2\n"
+	  "  platter create --hash sha256 --verify /dev/sdb@1 stick.img\n",
+	  create_options },
+	{ "convert", "SOURCE IMAGE", 1, 2, "make an image in another format",
+	  "The same as create, between images; the source is left as it is.\n",
+	  "  platter convert old.img new.qcow2\n"
+	  "  platter convert -O qcow2 -c=zstd:9 -o cluster_size=128K a.qcow2 b.qcow2\n",
+	  create_options },
+	{ "restore", "IMAGE DEVICE", 2, 2, "write an image back to a device",
+	  "What stands on DEVICE is shown, and nothing is written before you have agreed.\n"
+	  "A device that is mounted, in use, too small or read-only is refused.\n",
+	  "  platter restore laptop.qcow2 /dev/sdb\n"
+	  "  platter restore --yes --verify stick.img /dev/sdc\n",
+	  restore_options },
+	{ "clone", "SOURCE TARGET", 2, 2, "copy a disk to another disk or to a file",
+	  "To a device it is restore; to a file it is create, with the format the name says.\n",
+	  "  platter clone --wipe-rest /dev/sda /dev/sdb\n", clone_options },
+	{ "verify", "IMAGE...", 1, UINT32_MAX, "check structure, data and stored checksums",
+	  "Exit status 1 means that damage was found.\n",
+	  "  platter verify laptop.qcow2\n"
+	  "  platter verify --hash sha256 *.qcow2\n",
+	  verify_options },
+	{ "compare", "A B", 2, 2, "compare the contents of two disks, whatever their formats",
+	  "Exit status 0 means equal, 1 different.\n", "  platter compare laptop.qcow2 /dev/sda\n",
+	  compare_options },
+	{ "formats", "[NAME...]", 0, UINT32_MAX, "list what can be read, written and created",
+	  "With a NAME, everything about that format, and its options.\n",
+	  "  platter formats qcow2\n", formats_options },
+	{ .name = NULL },
+};
+
+const struct verb *
+verb_by_name(const char *name)
+{
+	for (const struct verb *v = verb_table; v->name; v++)
+		if (!strcmp(v->name, name))
+			return v;
+	return NULL;
+}
+
+bool
+verb_takes(const struct verb *verb, enum option_id id)
+{
+	for (const enum option_id *o = verb->options;; o++) {
+		if (*o == id)
+			return true;
+		if (*o == OPT_HELP)
+			return false;
+	}
+}
+
+size_t
+value_at(const char *values, size_t index, const char **ret)
+{
+	for (; index; index--) {
+		values = strchr(values, '|');
+		if (!values)
+			return 0;
+		values++;
+	}
+	*ret = values;
+	return strcspn(values, "|");
+}
+
+/* The reason why parsing stops.  Returns -1. */
+__attribute__((format(printf, 2, 3))) static int
+refuse(char **ret_why, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(ret_why, format, args) < 0)
+		*ret_why = NULL;
+	va_end(args);
+	return -1;
+}
+
+static int
+add_pair(struct arguments *args, char *text, char **ret_why)
+{
+	struct platter_key_value *more;
+	char *equals = strchr(text, '=');
+
+	if (!equals || equals == text)
+		return refuse(ret_why, "option '%s' is not KEY=VALUE", text);
+	*equals = '\0';
+	more = realloc(args->pairs, (args->nr_pairs + 1) * sizeof *more);
+	if (!more)
+		return refuse(ret_why, "out of memory");
+	args->pairs = more;
+	more[args->nr_pairs++] = (struct platter_key_value){ text, equals + 1 };
+	return 0;
+}
+
+/* Cut "a=1,b=2" into pairs; ",," is a comma inside a value. */
+static int
+add_pairs(struct arguments *args, const char *list, char **ret_why)
+{
+	while (*list) {
+		char *one = malloc(strlen(list) + 1), *to = one;
+		int r;
+
+		if (!one)
+			return refuse(ret_why, "out of memory");
+		for (; *list; list++) {
+			if (*list == ',' && list[1] != ',')
+				break;
+			list += *list == ',';
+			*to++ = *list;
+		}
+		*to = '\0';
+		list += *list == ',';
+		r = add_pair(args, one, ret_why);
+		if (r < 0) {
+			free(one);
+			return r;
+		}
+	}
+	return 0;
+}
+
+static int
+set_choice(const struct option_info *info, const char *text, uint64_t *ret, char **ret_why)
+{
+	const char *value;
+	size_t n;
+
+	for (size_t i = 0; (n = value_at(info->values, i, &value)); i++)
+		if (n == strlen(text) && !memcmp(value, text, n)) {
+			*ret = i;
+			return 0;
+		}
+	return refuse(ret_why, "--%s is one of %s, not '%s'", info->name, info->values, text);
+}
+
+static int
+set_count(const struct option_info *info, const char *text, uint64_t *ret, char **ret_why)
+{
+	char *end;
+	unsigned long n;
+
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno || n < 1 || n > 1024)
+		return refuse(ret_why, "--%s is a number from 1 to 1024, not '%s'", info->name,
+			      text);
+	*ret = n;
+	return 0;
+}
+
+static int
+set_size(const struct option_info *info, const char *text, uint64_t *ret, char **ret_why)
+{
+	if (platter_parse_size(text, ret) < 0 || *ret == 0)
+		return refuse(ret_why, "--%s is a size like 4G, 4GiB or 650MB, not '%s'",
+			      info->name, text);
+	return 0;
+}
+
+static int
+set_option(struct arguments *args, enum option_id id, const char *text, char **ret_why)
+{
+	const struct option_info *info = &option_table[id];
+	struct option_value *value = &args->option[id];
+
+	value->given = true;
+	value->text = text;
+	switch (info->kind) {
+	case OPTION_CHOICE: return set_choice(info, text, &value->number, ret_why);
+	case OPTION_COUNT: return set_count(info, text, &value->number, ret_why);
+	case OPTION_SIZE: return set_size(info, text, &value->number, ret_why);
+	case OPTION_PAIRS: return add_pairs(args, text, ret_why);
+	default: return 0;
+	}
+}
+
+/* The option whose name begins with `name` (n bytes), or is it; NR_OPTIONS: refused. */
+static enum option_id
+find_long(const struct verb *verb, const char *name, size_t n, char **ret_why)
+{
+	enum option_id found = NR_OPTIONS;
+
+	for (const enum option_id *o = verb->options;; o++) {
+		const char *candidate = option_table[*o].name;
+
+		if (!strncmp(candidate, name, n)) {
+			if (!candidate[n])
+				return *o;
+			if (found != NR_OPTIONS) {
+				refuse(ret_why, "option '--%.*s' may be --%s or --%s", (int)n, name,
+				       option_table[found].name, candidate);
+				return NR_OPTIONS;
+			}
+			found = *o;
+		}
+		if (*o == OPT_HELP)
+			break;
+	}
+	if (found == NR_OPTIONS)
+		refuse(ret_why, "unknown option '--%.*s'", (int)n, name);
+	return found;
+}
+
+/* Where the parser stands in argv. */
+struct position {
+	int argc, next;
+	char **argv;
+};
+
+static int
+take_argument(const struct option_info *info, const char *attached, struct position *at,
+	      const char **ret, char **ret_why)
+{
+	if (info->kind == OPTION_FLAG && attached)
+		return refuse(ret_why, "option '--%s' takes no argument", info->name);
+	if (info->kind == OPTION_FLAG || (info->kind == OPTION_MAYBE_TEXT && !attached)) {
+		*ret = "";
+		return 0;
+	}
+	if (!attached && at->next < at->argc)
+		attached = at->argv[at->next++];
+	if (!attached)
+		return refuse(ret_why, "option '--%s' needs an argument: %s", info->name,
+			      info->argument);
+	*ret = attached;
+	return 0;
+}
+
+static int
+parse_long(struct arguments *args, const char *text, struct position *at, char **ret_why)
+{
+	size_t n = strcspn(text, "=");
+	enum option_id id = find_long(args->verb, text, n, ret_why);
+	const char *argument;
+
+	if (id == NR_OPTIONS || take_argument(&option_table[id], text[n] ? text + n + 1 : NULL, at,
+					      &argument, ret_why) < 0)
+		return -1;
+	return set_option(args, id, argument, ret_why);
+}
+
+static enum option_id
+find_letter(const struct verb *verb, char letter)
+{
+	for (const enum option_id *o = verb->options;; o++) {
+		if (option_table[*o].letter == letter)
+			return *o;
+		if (*o == OPT_HELP)
+			return NR_OPTIONS;
+	}
+}
+
+/* "-qf", "-Oqcow2", "-O qcow2", "-c=zstd". */
+static int
+parse_letters(struct arguments *args, const char *text, struct position *at, char **ret_why)
+{
+	while (*text) {
+		enum option_id id = find_letter(args->verb, *text);
+		const char *argument, *rest = text + 1;
+		const struct option_info *info;
+
+		if (id == NR_OPTIONS)
+			return refuse(ret_why, "unknown option '-%c'", *text);
+		info = &option_table[id];
+		if (info->kind == OPTION_FLAG)
+			rest = NULL;
+		else if (info->kind == OPTION_MAYBE_TEXT && *rest == '=')
+			rest++;
+		if (rest && !*rest)
+			rest = NULL;
+		if (take_argument(info, rest, at, &argument, ret_why) < 0 ||
+		    set_option(args, id, argument, ret_why) < 0)
+			return -1;
+		if (info->kind != OPTION_FLAG)
+			return 0;
+		text++;
+	}
+	return 0;
+}
+
+static int
+check_operands(const struct arguments *args, char **ret_why)
+{
+	const struct verb *verb = args->verb;
+
+	if (args->nr_operands < verb->min_operands)
+		return refuse(ret_why, "too few arguments: %s", verb->operands);
+	if (args->nr_operands > verb->max_operands)
+		return refuse(ret_why, "unexpected argument '%s'",
+			      args->operands[verb->max_operands]);
+	return 0;
+}
+
+/* Asked of argv itself: errors of a wrong command line are told in JSON too. */
+static bool
+wants_json(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
+		if (!strcmp(argv[i], "--json"))
+			return true;
+	return false;
+}
+
+int
+arguments_parse(const struct verb *verb, int argc, char **argv, struct arguments *ret,
+		char **ret_why)
+{
+	struct position at = { argc, 1, argv };
+
+	*ret = (struct arguments){
+		.verb = verb, .argc = argc, .argv = argv, .json = wants_json(argc, argv)
+	};
+	ret->operands = calloc((size_t)argc + 1, sizeof *ret->operands);
+	if (!ret->operands)
+		return refuse(ret_why, "out of memory");
+	while (at.next < argc) {
+		const char *arg = argv[at.next++];
+		int r = 0;
+
+		if (!strcmp(arg, "--")) {
+			while (at.next < argc)
+				ret->operands[ret->nr_operands++] = argv[at.next++];
+		} else if (!strncmp(arg, "--", 2)) {
+			r = parse_long(ret, arg + 2, &at, ret_why);
+		} else if (arg[0] == '-' && arg[1]) {
+			r = parse_letters(ret, arg + 1, &at, ret_why);
+		} else {
+			ret->operands[ret->nr_operands++] = arg;
+		}
+		if (r < 0)
+			return r;
+		if (ret->option[OPT_HELP].given)
+			return 0;
+	}
+	ret->json = ret->option[OPT_JSON].given;
+	return check_operands(ret, ret_why);
+}
+
+void
+arguments_done(struct arguments *args)
+{
+	for (size_t i = 0; i < args->nr_pairs; i++)
+		free((char *)(uintptr_t)args->pairs[i].key);
+	free(args->pairs);
+	free(args->operands);
+	*args = (struct arguments){ 0 };
+}
