@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * fuzz-qcow2.c - open, describe, map, read, check and write a hostile QCOW2 image
+ *
+ * The image may name other files: nothing beside it can be opened here.
+ */
+#include "format.h"
+#include "fuzz.h"
+
+#define MAP_STEPS 512
+#define READS     16
+#define READ_SIZE KIB(64)
+
+static void
+ignore(struct pl_findings *findings, enum platter_severity severity, uint64_t offset,
+       const char *message)
+{
+	(void)findings, (void)severity, (void)offset, (void)message;
+}
+
+static void
+describe(struct pl_disk *disk)
+{
+	struct pl_arena arena = { 0 };
+	struct pl_facts facts = { .arena = &arena };
+
+	if (disk->ops->describe)
+		disk->ops->describe(disk, &facts);
+	pl_arena_done(&arena);
+}
+
+static void
+walk_map(struct pl_disk *disk)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+	uint64_t offset = 0;
+
+	for (int i = 0; i < MAP_STEPS && offset < disk->size; i++) {
+		struct pl_extent extent;
+
+		if (pl_map(disk, offset, disk->size - offset, &extent, &err) < 0)
+			return;
+		offset += extent.length;
+	}
+}
+
+static void
+read_some(struct pl_disk *disk)
+{
+	static uint8_t buf[READ_SIZE];
+	struct platter_error err = PLATTER_ERROR_INIT;
+
+	for (uint64_t i = 0; i < READS; i++) {
+		uint64_t offset = disk->size / READS * i + i;
+		size_t n = READ_SIZE;
+
+		if (offset >= disk->size)
+			break;
+		n = PL_MIN(n, disk->size - offset);
+		pl_read(disk, buf, n, offset, &err);
+	}
+}
+
+static void
+write_some(struct pl_disk *disk)
+{
+	static const uint8_t bytes[3000] = { 1, 2, 3 };
+	struct platter_error err = PLATTER_ERROR_INIT;
+
+	for (uint64_t i = 0; i < 4; i++) {
+		uint64_t offset = disk->size / 4 * i + 100 * i;
+
+		if (!pl_in_range(offset, sizeof bytes, disk->size))
+			break;
+		pl_write(disk, bytes, sizeof bytes, offset, &err);
+		pl_zero(disk, offset + 500, 1000, PL_ZERO_MAY_UNMAP, &err);
+		pl_discard(disk, offset, sizeof bytes, &err);
+	}
+	pl_flush(disk, &err);
+}
+
+static void
+snapshots(const struct pl_format *format, struct pl_disk *disk, struct pl_disk *file,
+	  unsigned flags)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+	struct pl_arena arena = { 0 };
+	const struct platter_snapshot *list;
+	size_t nr = 0;
+
+	if (format->snapshots(disk, &arena, &list, &nr, &err) == 0 && nr > 0) {
+		struct pl_open_request request = { .file = file,
+						   .flags = flags,
+						   .snapshot = list[0].id };
+		PL_AUTOUNREF struct pl_disk *then = NULL;
+
+		if (format->open(&request, &then, &err) == 0)
+			read_some(then);
+	}
+	pl_arena_done(&arena);
+}
+
+static void
+try_with(const uint8_t *data, size_t size, unsigned flags)
+{
+	const struct pl_format *format = pl_format_by_name("qcow2");
+	struct platter_error err = PLATTER_ERROR_INIT;
+	PL_AUTOUNREF struct pl_disk *file = NULL;
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+	struct pl_open_request request = { .flags = flags };
+	struct pl_findings findings = { .found = ignore };
+
+	if (pl_memory_new(data, size, "input", &file, &err) < 0)
+		return;
+	request.file = file;
+	if (format->open(&request, &disk, &err) < 0)
+		return;
+	describe(disk);
+	walk_map(disk);
+	read_some(disk);
+	format->check(disk, &findings, &err);
+	snapshots(format, disk, file, flags);
+	if (flags & PLATTER_OPEN_WRITE) {
+		write_some(disk);
+		read_some(disk);
+		format->check(disk, &findings, &err);
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	try_with(data, size, PLATTER_OPEN_NO_BACKING | PLATTER_OPEN_IGNORE_CHECKSUMS);
+	try_with(data, size, PLATTER_OPEN_NO_BACKING | PLATTER_OPEN_WRITE);
+	return 0;
+}
