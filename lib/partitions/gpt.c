@@ -339,23 +339,40 @@ pl_gpt_done(struct pl_gpt *g)
 	*g = (struct pl_gpt){ 0 };
 }
 
-bool
-pl_gpt_is_stale(const struct pl_gpt *g, bool start_is_zero)
+int
+pl_gpt_is_stale(const struct pl_gpt *g, struct pl_disk *disk, bool *ret, struct platter_error *err)
 {
-	return g->use == &g->backup && g->primary.state == PL_GPT_ABSENT && !g->protective &&
-	       !(start_is_zero && !g->other_entries);
+	/* Where a primary header and its array would be. */
+	uint8_t start[33 * 512];
+	int r;
+
+	*ret = false;
+	if (g->use == &g->primary || g->primary.state != PL_GPT_ABSENT || g->protective)
+		return 0;
+	*ret = true;
+	if (g->other_entries)
+		return 0;
+	r = pl_read_padded(disk, start, sizeof start, g->use->sector_size, NULL, err);
+	if (r == 0)
+		*ret = !pl_is_zero(start, sizeof start);
+	return r;
 }
 
-/* What stands in LBA 1 to 33, where a primary header and array would be, is all zeros. */
-static int
-start_is_zero(struct pl_disk *disk, const struct pl_gpt *g, bool *ret, struct platter_error *err)
+int
+pl_gpt_explain_none(const struct pl_gpt *g, struct platter_error *err)
 {
-	uint8_t buf[33 * 512];
-	int r = pl_read_padded(disk, buf, sizeof buf, g->use->sector_size, NULL, err);
+	const struct pl_gpt_copy *p = &g->primary, *b = &g->backup;
 
-	if (r == 0)
-		*ret = pl_is_zero(buf, sizeof buf);
-	return r;
+	if (p->state == PL_GPT_ABSENT && b->state == PL_GPT_ABSENT)
+		return -ENOENT;
+	/* A medium that cannot be read there is no sign of a table. */
+	if (!p->header.size && !b->header.size)
+		return -ENOENT;
+	pl_set_error(err, -EUCLEAN, PLATTER_NO_OFFSET, "primary copy: %s; backup copy: %s",
+		     p->why[0] ? p->why : "missing", b->why[0] ? b->why : "missing");
+	if (p->state == PL_GPT_BAD_CHECKSUM || b->state == PL_GPT_BAD_CHECKSUM)
+		pl_hint(err, "it can be read all the same if checksums are ignored");
+	return -EUCLEAN;
 }
 
 struct bit_name {
@@ -610,38 +627,20 @@ add_facts(struct pl_table *t, const struct pl_gpt *g)
 			"the MBR has no protective entry: some systems do not see the GPT");
 }
 
-/* Neither copy can be used: -ENOENT if there was never one, else what is wrong with it. */
-static int
-explain_none(const struct pl_gpt *g, struct platter_error *err)
-{
-	const struct pl_gpt_copy *p = &g->primary, *b = &g->backup;
-
-	if (p->state == PL_GPT_ABSENT && b->state == PL_GPT_ABSENT)
-		return -ENOENT;
-	/* A medium that cannot be read there is no sign of a table. */
-	if (!p->header.size && !b->header.size)
-		return -ENOENT;
-	pl_set_error(err, -EUCLEAN, PLATTER_NO_OFFSET, "primary copy: %s; backup copy: %s",
-		     p->why[0] ? p->why : "missing", b->why[0] ? b->why : "missing");
-	if (p->state == PL_GPT_BAD_CHECKSUM || b->state == PL_GPT_BAD_CHECKSUM)
-		pl_hint(err, "it can be read all the same if checksums are ignored");
-	return -EUCLEAN;
-}
-
 static int
 read_found(struct pl_disk *disk, const struct pl_gpt *g, struct pl_table *t,
 	   struct platter_error *err)
 {
 	char guid[PL_UUID_TEXT];
-	bool zero = false;
+	bool stale;
 	int r;
 
 	if (!g->use)
-		return explain_none(g, err);
-	r = start_is_zero(disk, g, &zero, err);
+		return pl_gpt_explain_none(g, err);
+	r = pl_gpt_is_stale(g, disk, &stale, err);
 	if (r < 0)
 		return r;
-	if (pl_gpt_is_stale(g, zero))
+	if (stale)
 		return pl_corrupt(err, g->backup.lba * g->backup.sector_size,
 				  "a backup at byte %" PRIu64
 				  " is ignored: nothing at the start of the disk belongs to it",

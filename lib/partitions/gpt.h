@@ -87,10 +87,15 @@ int pl_gpt_load(struct pl_disk *disk, uint64_t size, unsigned flags, struct pl_g
 void pl_gpt_done(struct pl_gpt *g);
 
 /*
- * True if the only good copy is a backup that what stands at the start of the disk does not
- * belong to: left from an earlier use, as tools that clear only the start leave it.
+ * *ret: the only good copy is a backup that what stands at the start of the disk does not
+ * belong to: left from an earlier use, as tools that clear only the start leave it.  g->use
+ * is not NULL.
  */
-bool pl_gpt_is_stale(const struct pl_gpt *g, bool start_is_zero);
+int pl_gpt_is_stale(const struct pl_gpt *g, struct pl_disk *disk, bool *ret,
+		    struct platter_error *err);
+
+/* g->use is NULL: -ENOENT if there is no GPT at all, else -EUCLEAN with what is wrong. */
+int pl_gpt_explain_none(const struct pl_gpt *g, struct platter_error *err);
 
 /* CRC-32 of a header of `size` bytes, its own field taken as zero. */
 uint32_t pl_gpt_header_crc(const uint8_t *sector, uint32_t size);
