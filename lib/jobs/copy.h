@@ -22,6 +22,7 @@ struct pl_copy {
 	struct pl_disk *target;		/* random-access sink, or NULL */
 	struct pl_writer *writer;	/* in-order sink, or NULL */
 	bool target_is_zero;		/* the target reads as zeros where nothing is written: zeros are left out */
+	uint64_t withhold;		/* random-access target: leave the bytes before this to the caller */
 	bool update;			/* compare with the target first, write only what differs (resuming) */
 	enum platter_sparse sparse;
 	unsigned threads;		/* 0: one a processor, more where the work waits for storage */

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* job.c - platter/job.h: images made, disks put back */
+#include <platter/job.h>
+
+#include "api.h"
+#include "create.h"
+#include "progress.h"
+
+int
+platter_create(struct platter_disk *source, const char *target,
+	       const struct platter_create_options *options, struct platter_progress *progress,
+	       struct platter_copy_result *ret, struct platter_error *err)
+{
+	struct platter_copy_result result = { 0 };
+	struct platter_create_options o;
+	struct pl_meter clock;
+	int r;
+
+	if (!source || !target || !*target)
+		return pl_invalid(err, "no source or no target to create");
+	r = pl_api_options(&o, sizeof o, options, err);
+	if (r < 0)
+		return r;
+	pl_meter_start(&clock, NULL, "", 0);
+	r = pl_create(source->place, target, &o, progress, &result, err);
+	result.seconds = pl_meter_seconds(&clock);
+	if (ret)
+		*ret = result;
+	return r;
+}
+
+int
+platter_create_empty(const char *target, uint64_t size, const struct platter_create_options *options,
+		     struct platter_error *err)
+{
+	struct platter_create_options o;
+	int r;
+
+	if (!target || !*target || size > INT64_MAX)
+		return pl_invalid(err, "no target, or a size that is too large, to create");
+	r = pl_api_options(&o, sizeof o, options, err);
+	return r < 0 ? r : pl_create_empty(target, size, &o, err);
+}
+
+int
+platter_restore_check(struct platter_disk *source, const char *target, struct platter_error *err)
+{
+	if (!source || !target || !*target)
+		return pl_invalid(err, "no source or no target to restore");
+	return pl_restore_check(source->place, target, err);
+}
+
+int
+platter_restore(struct platter_disk *source, const char *target,
+		const struct platter_restore_options *options, struct platter_progress *progress,
+		struct platter_copy_result *ret, struct platter_error *err)
+{
+	struct platter_copy_result result = { 0 };
+	struct platter_restore_options o;
+	struct pl_meter clock;
+	int r;
+
+	if (!source || !target || !*target)
+		return pl_invalid(err, "no source or no target to restore");
+	r = pl_api_options(&o, sizeof o, options, err);
+	if (r < 0)
+		return r;
+	pl_meter_start(&clock, NULL, "", 0);
+	r = pl_restore(source->place, target, &o, progress, &result, err);
+	result.seconds = pl_meter_seconds(&clock);
+	if (ret)
+		*ret = result;
+	return r;
+}

@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * create.c - a disk becomes an image
+ *
+ * The image is written as TARGET.part.  A raw target that is resumed is compared with
+ * the source and only what differs is written; a format with a writer says how far its
+ * earlier part can be trusted, and that is compared with the source too before the
+ * work goes on.  So a resumed image is exact whatever happened to it in between.
+ */
+#include "create.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "codec.h"
+#include "compare.h"
+#include "copy.h"
+#include "format.h"
+#include "hash.h"
+#include "storage.h"
+
+/* What pl_create() holds while it works. */
+struct creation {
+	struct pl_place *source;
+	const char *target;
+	const struct platter_create_options *options;
+	const struct pl_format *format;
+	struct pl_disk *file;
+	struct pl_related *related;
+	struct pl_writer *writer;	/* NULL: raw */
+	struct pl_hasher *hasher;
+	struct pl_copy copy;
+	bool hash_to_verify;		/* the only hash is for ourselves: the source is a stream */
+};
+
+static int
+choose_format(const char *target, const struct platter_create_options *o,
+	      const struct pl_format **ret, struct platter_error *err)
+{
+	const struct pl_format *format = o->format ? pl_format_by_name(o->format) :
+						     pl_format_by_extension(target);
+
+	if (!format && o->format) {
+		int r = pl_invalid(err, "there is no format '%s'", o->format);
+
+		pl_hint(err, "'platter formats' lists what can be created");
+		return r;
+	}
+	if (!format)
+		format = pl_format_by_name("raw");
+	if (!(format->info.abilities & PLATTER_CAN_CREATE))
+		return pl_unsupported(err, PLATTER_NO_OFFSET, "images of format '%s' cannot be created",
+				      format->info.name);
+	*ret = format;
+	return 0;
+}
+
+static int
+check_options(const struct pl_format *format, const struct platter_create_options *o,
+	      struct platter_error *err)
+{
+	for (size_t i = 0; i < o->nr_options; i++) {
+		const struct platter_option_info *known = format->info.options;
+
+		while (known && known->key && strcmp(known->key, o->options[i].key) != 0)
+			known++;
+		if (!known || !known->key) {
+			int r = pl_invalid(err, "format '%s' has no option '%s'", format->info.name,
+					   o->options[i].key);
+
+			pl_hint(err, "'platter formats' lists the options of each format");
+			return r;
+		}
+	}
+	if (o->compress && !(format->info.abilities & PLATTER_CAN_COMPRESS))
+		return pl_invalid(err, "format '%s' stores nothing compressed", format->info.name);
+	return 0;
+}
+
+/* "zstd:7" -> "zstd", 7. */
+static int
+parse_compress(const char *text, char *codec, size_t n, int *ret_level, struct platter_error *err)
+{
+	const struct pl_codec *known = NULL;
+	const char *colon = strchr(text, ':');
+	size_t len = colon ? (size_t)(colon - text) : strlen(text);
+	char *end;
+	long level;
+
+	snprintf(codec, n, "%.*s", (int)PL_MIN(len, n - 1), text);
+	*ret_level = INT_MIN;
+	if (!strcmp(codec, "zstd"))
+		known = &pl_codec_zstd;
+	else if (!strcmp(codec, "zlib"))
+		known = &pl_codec_deflate;
+	else if (*codec)
+		return pl_invalid(err, "there is no compression '%s'; 'zstd' and 'zlib' are known", codec);
+	if (!colon)
+		return 0;
+	level = strtol(colon + 1, &end, 10);
+	if (!known || end == colon + 1 || *end || level < known->min_level || level > known->max_level)
+		return pl_invalid(err, "compression level '%s' of %s is not between %d and %d", colon + 1,
+				  *codec ? codec : "the default codec", known ? known->min_level : 0,
+				  known ? known->max_level : 0);
+	*ret_level = (int)level;
+	return 0;
+}
+
+/* Does any file that `disk` stands on, backing files included, have this id? */
+static bool
+stands_on(struct pl_disk *disk, struct pl_file_id id)
+{
+	struct pl_file_id have;
+	struct pl_disk *below;
+
+	if (disk->ops->read) {
+		for (size_t i = 0; pl_storage_id(disk, i, &have); i++)
+			if (have.device == id.device && have.inode == id.inode)
+				return true;
+		return false;
+	}
+	for (size_t i = 0; disk->ops->below && (below = disk->ops->below(disk, i)); i++)
+		if (stands_on(below, id))
+			return true;
+	return disk->parent && stands_on(disk->parent, id);
+}
+
+int
+pl_refuse_same_file(const struct pl_place *source, const char *target, struct platter_error *err)
+{
+	struct pl_file_id id;
+	struct stat st;
+
+	if (!strcmp(target, "-") || stat(target, &st) < 0)
+		return 0;
+	id = S_ISBLK(st.st_mode) ? (struct pl_file_id){ .device = st.st_rdev } :
+				   (struct pl_file_id){ st.st_dev, st.st_ino };
+	if (stands_on(source->disk, id))
+		return pl_invalid(err, "'%s' is part of the source itself", target);
+	return 0;
+}
+
+static int
+make_writer(struct creation *c, uint64_t size, uint32_t sector_size, struct platter_error *err)
+{
+	const struct platter_create_options *o = c->options;
+	struct pl_create_request request = {
+		.file = c->file,
+		.size = size,
+		.sector_size = sector_size,
+		.options = o->options,
+		.nr_options = o->nr_options,
+		.level = INT_MIN,
+		.resume = o->resume,
+	};
+	char codec[16];
+	int r;
+
+	if (o->compress) {
+		r = parse_compress(o->compress, codec, sizeof codec, &request.level, err);
+		if (r < 0)
+			return r;
+		request.codec = codec;
+	}
+	c->related = pl_related_new(c->target, err);
+	if (!c->related)
+		return err ? err->code : -ENOMEM;
+	request.related = c->related;
+	return c->format->create(&request, &c->writer, err);
+}
+
+static int
+open_written(struct creation *c, struct pl_disk **ret, struct platter_error *err)
+{
+	return pl_image_open(c->file, c->target, c->format->info.name, NULL, 0, ret, err);
+}
+
+/* Does the part that an earlier run left hold the source's bytes up to where its writer goes on? */
+static int
+check_resumed(struct creation *c, bool *ret_good, struct platter_error *err)
+{
+	PL_AUTOUNREF struct pl_disk *image = NULL, *prefix = NULL, *original = NULL;
+	struct platter_compare_result compared;
+	int r;
+
+	*ret_good = false;
+	r = open_written(c, &image, NULL);
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+	r = pl_slice_new(image, 0, c->writer->resumed, c->file->name, &prefix, err);
+	if (r == 0)
+		r = pl_slice_new(c->source->disk, 0, c->writer->resumed, c->source->name, &original, err);
+	if (r < 0)
+		return r;
+	r = pl_compare(prefix, original, c->copy.progress, &compared, err);
+	/* Clusters that were never written may fail to decode: that is a difference too. */
+	if (r == -EUCLEAN)
+		return 0;
+	if (r == 0)
+		*ret_good = compared.equal;
+	return r;
+}
+
+/* Feed the hashes what a resumed copy will not read again. */
+static int
+hash_prefix(struct creation *c, struct platter_error *err)
+{
+	PL_AUTOUNREF struct pl_disk *prefix = NULL;
+	struct pl_copy copy = { .hasher = c->hasher, .progress = c->copy.progress, .phase = "hashing" };
+	int r = pl_slice_new(c->source->disk, 0, c->writer->resumed, c->source->name, &prefix, err);
+
+	if (r < 0)
+		return r;
+	copy.source = prefix;
+	return pl_copy_run(&copy, err);
+}
+
+static int
+prepare_writer(struct creation *c, struct platter_error *err)
+{
+	const struct pl_disk *disk = c->source->disk;
+	bool good = false;
+	int r = make_writer(c, disk->size, disk->sector_size, err);
+
+	if (r < 0 || !c->writer->resumed)
+		return r;
+	r = check_resumed(c, &good, err);
+	if (r < 0)
+		return r;
+	if (good) {
+		c->copy.kept = c->writer->resumed;
+		return c->hasher ? hash_prefix(c, err) : 0;
+	}
+	/* The earlier part is not of this source, or did not reach the file: start over. */
+	c->writer->ops->free(c->writer);
+	c->writer = NULL;
+	pl_related_free(c->related);
+	c->related = NULL;
+	r = pl_resize(c->file, 0, err);
+	return r < 0 ? r : make_writer(c, disk->size, disk->sector_size, err);
+}
+
+static int
+run_writer(struct creation *c, struct platter_error *err)
+{
+	int r = prepare_writer(c, err);
+
+	if (r < 0)
+		return r;
+	if (c->file->sequential && c->file->size != 0)
+		return pl_invalid(err, "cannot go on with a stream");
+	c->copy.writer = c->writer;
+	r = pl_copy_run(&c->copy, err);
+	if (r < 0)
+		return r;
+	c->writer->size = c->copy.size;
+	return c->writer->ops->finish(c->writer, err);
+}
+
+/* A raw image of a raw file: the file system may be able to share its blocks. */
+static bool
+share(struct creation *c)
+{
+	struct pl_disk *source = c->source->disk;
+
+	if (source != c->source->storage || source->sequential || c->file->sequential ||
+	    c->options->sparse == PLATTER_SPARSE_NEVER || c->options->split || c->options->resume ||
+	    pl_storage_is_device(source))
+		return false;
+	if (pl_storage_share(source, 0, c->file, 0, source->size, NULL) < 0)
+		return false;
+	c->copy.shared = c->copy.size = source->size;
+	return true;
+}
+
+static int
+run_raw(struct creation *c, struct platter_error *err)
+{
+	struct pl_disk *source = c->source->disk;
+	int r = 0;
+
+	if (!share(c)) {
+		/* At its full size from the start: extending writes would wait for each other. */
+		if (!source->sequential && !c->file->sequential && c->file->size != source->size)
+			r = pl_resize(c->file, source->size, err);
+		c->copy.target = c->file;
+		c->copy.update = c->options->resume;
+		c->copy.target_is_zero = true;
+	} else if (!c->hasher) {
+		return 0;
+	}
+	if (r == 0)
+		r = pl_copy_run(&c->copy, err);
+	if (r == 0 && !c->file->sequential && c->file->size != c->copy.size)
+		r = pl_resize(c->file, c->copy.size, err);
+	return r;
+}
+
+int
+pl_verify_copy(struct pl_disk *source, struct pl_disk *written, const struct platter_hash *expected,
+	       struct platter_progress *progress, struct platter_error *err)
+{
+	struct platter_compare_result compared;
+	int r;
+
+	if (expected) {
+		struct platter_hash hashes[PLATTER_MAX_HASHES];
+		struct pl_copy copy = { .source = written, .progress = progress, .phase = "verifying" };
+		size_t nr;
+
+		r = pl_hasher_new(expected->name, &copy.hasher, err);
+		if (r < 0)
+			return r;
+		r = pl_copy_run(&copy, err);
+		pl_hasher_finish(copy.hasher, hashes, &nr);
+		pl_hasher_free(copy.hasher);
+		if (r == 0 && strcmp(hashes[0].hex, expected->hex) != 0)
+			r = pl_fail(err, -EILSEQ, "what was written reads back differently (%s %s, not %s)",
+				    expected->name, hashes[0].hex, expected->hex);
+	} else {
+		r = pl_compare(source, written, progress, &compared, err);
+		if (r == 0 && !compared.equal)
+			r = pl_fail_at(err, -EILSEQ, compared.first_difference,
+				       "what was written differs from the source in %" PRIu64
+				       " bytes, first at byte %" PRIu64,
+				       compared.different_bytes, compared.first_difference);
+	}
+	if (r == -EILSEQ)
+		pl_hint(err, "the source changed meanwhile, or memory or the target is faulty");
+	return r;
+}
+
+static int
+verify(struct creation *c, const struct platter_hash *hash, struct platter_error *err)
+{
+	PL_AUTOUNREF struct pl_disk *image = NULL;
+	int r;
+
+	if (c->file->sequential)
+		return pl_invalid(err, "what goes to a stream cannot be read back to verify it");
+	pl_storage_drop_cache(c->file);
+	if (c->writer)
+		r = open_written(c, &image, err);
+	else
+		r = pl_slice_new(c->file, 0, c->copy.size, c->file->name, &image, err);
+	if (r < 0)
+		return r;
+	return pl_verify_copy(c->source->disk, image, c->source->disk->sequential ? hash : NULL,
+			      c->copy.progress, err);
+}
+
+static int
+make_hasher(struct creation *c, struct platter_error *err)
+{
+	const char *names = c->options->hashes;
+
+	/* A stream cannot be read twice: what was written is checked against its hash. */
+	if (!names && c->options->verify && c->source->disk->sequential) {
+		names = "sha256";
+		c->hash_to_verify = true;
+	}
+	return names ? pl_hasher_new(names, &c->hasher, err) : 0;
+}
+
+static bool
+resumable(const struct creation *c)
+{
+	if (!c->file || c->file->sequential || c->source->disk->sequential || !c->copy.size)
+		return false;
+	return !c->writer || c->writer->ops->checkpoint;
+}
+
+/* Everything but committing. */
+static int
+produce(struct creation *c, struct platter_copy_result *ret, struct platter_error *err)
+{
+	const struct platter_create_options *o = c->options;
+	struct pl_storage_create how = {
+		.split = o->split,
+		.resume = o->resume,
+		.overwrite = o->overwrite,
+		.direct = true,
+	};
+	int r = make_hasher(c, err);
+
+	if (r == 0)
+		r = pl_storage_create(c->target, &how, &c->file, err);
+	if (r < 0)
+		return r;
+	c->copy.hasher = c->hasher;
+	r = c->format->create ? run_writer(c, err) : run_raw(c, err);
+	if (c->hasher)
+		pl_hasher_finish(c->hasher, ret->hashes, &ret->nr_hashes);
+	if (r == 0 && o->verify) {
+		r = verify(c, &ret->hashes[0], err);
+		ret->verified = r == 0;
+	}
+	if (c->hash_to_verify)
+		ret->nr_hashes = 0;
+	return r;
+}
+
+static void
+fill_result(const struct creation *c, struct platter_copy_result *ret)
+{
+	ret->size = c->copy.size;
+	ret->data = c->copy.data;
+	ret->zero = c->copy.zero;
+	ret->bad = c->copy.bad;
+	ret->kept = c->copy.kept;
+	ret->shared = c->copy.shared;
+}
+
+int
+pl_create(struct pl_place *source, const char *target, const struct platter_create_options *options,
+	  struct platter_progress *progress, struct platter_copy_result *ret,
+	  struct platter_error *err)
+{
+	struct creation c = {
+		.source = source,
+		.target = target,
+		.options = options,
+		.copy = { .source = source->disk, .sparse = options->sparse, .threads = options->threads,
+			  .progress = progress },
+	};
+	int r;
+
+	r = choose_format(target, options, &c.format, err);
+	if (r == 0)
+		r = check_options(c.format, options, err);
+	if (r == 0)
+		r = pl_refuse_same_file(source, target, err);
+	if (r == 0 && options->resume && source->disk->sequential)
+		r = pl_invalid(err, "a stream cannot be resumed: it is gone");
+	if (r < 0)
+		return r;
+
+	r = produce(&c, ret, err);
+	fill_result(&c, ret);
+	if (r == 0) {
+		ret->stored = pl_storage_allocated(c.file);
+		r = pl_storage_commit(c.file, !options->no_sync, err);
+		if (r == 0)
+			ret->stored = c.file->sequential ? UINT64_MAX : pl_storage_allocated(c.file);
+	}
+	if (r < 0 && c.file)
+		pl_storage_abandon(c.file, resumable(&c));
+	if (c.writer)
+		c.writer->ops->free(c.writer);
+	pl_related_free(c.related);
+	pl_hasher_free(c.hasher);
+	pl_disk_unref(c.file);
+	return r;
+}
+
+int
+pl_create_empty(const char *target, uint64_t size, const struct platter_create_options *options,
+		struct platter_error *err)
+{
+	struct creation c = { .target = target, .options = options };
+	struct pl_storage_create how = { .split = options->split, .overwrite = options->overwrite };
+	int r;
+
+	r = choose_format(target, options, &c.format, err);
+	if (r == 0)
+		r = check_options(c.format, options, err);
+	if (r == 0)
+		r = pl_storage_create(target, &how, &c.file, err);
+	if (r < 0)
+		return r;
+	if (c.format->create) {
+		r = make_writer(&c, size, 512, err);
+		if (r == 0 && size)
+			r = c.writer->ops->skip(c.writer, 0, size, PLATTER_HOLE, err);
+		if (r == 0)
+			r = c.writer->ops->finish(c.writer, err);
+	} else {
+		r = pl_resize(c.file, size, err);
+	}
+	if (r == 0)
+		r = pl_storage_commit(c.file, !options->no_sync, err);
+	if (r < 0)
+		pl_storage_abandon(c.file, false);
+	if (c.writer)
+		c.writer->ops->free(c.writer);
+	pl_related_free(c.related);
+	pl_disk_unref(c.file);
+	return r;
+}

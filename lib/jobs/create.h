@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* create.h - new images, and disks put back; see platter_create() and platter_restore() */
+#ifndef PL_CREATE_H
+#define PL_CREATE_H
+
+#include <platter/job.h>
+
+#include "place.h"
+
+int pl_create(struct pl_place *source, const char *target,
+	      const struct platter_create_options *options, struct platter_progress *progress,
+	      struct platter_copy_result *ret, struct platter_error *err);
+
+int pl_create_empty(const char *target, uint64_t size, const struct platter_create_options *options,
+		    struct platter_error *err);
+
+int pl_restore_check(struct pl_place *source, const char *target, struct platter_error *err);
+
+int pl_restore(struct pl_place *source, const char *target,
+	       const struct platter_restore_options *options, struct platter_progress *progress,
+	       struct platter_copy_result *ret, struct platter_error *err);
+
+/*
+ * Compare what was written with the source (or, where the source was a stream, its hash
+ * with `expected`), reading from the medium.  -EILSEQ when they differ.
+ */
+int pl_verify_copy(struct pl_disk *source, struct pl_disk *written,
+		   const struct platter_hash *expected, struct platter_progress *progress,
+		   struct platter_error *err);
+
+/* -EINVAL if any file of `place`, backing files included, is a file of `target`. */
+int pl_refuse_same_file(const struct pl_place *source, const char *target, struct platter_error *err);
+
+#endif
