@@ -470,6 +470,18 @@ slot_of(struct engine *e, uint64_t number)
 	return &e->slots[number % e->nr_slots];
 }
 
+static void
+count_data(struct pl_copy *copy, const struct slot *s)
+{
+	uint64_t zero = 0;
+
+	for (size_t i = 0; i < s->nr_segments; i++)
+		if (s->segments[i].zero)
+			zero += s->segments[i].length;
+	copy->zero += zero;
+	copy->data += s->length - zero;
+}
+
 /* The slot is free when its piece was written and every lane saw it. */
 static void
 maybe_release(struct engine *e, struct slot *s)
@@ -477,10 +489,10 @@ maybe_release(struct engine *e, struct slot *s)
 	if (s->lanes_left || s->writing || !s->filled)
 		return;
 	s->busy = s->filled = false;
-	if (s->kind == PLATTER_DATA)
-		e->copy->data += s->length;
-	else if (s->kind != PLATTER_BAD)
+	if (s->kind == PLATTER_ZERO)
 		e->copy->zero += s->length;
+	else if (s->kind == PLATTER_DATA)
+		count_data(e->copy, s);
 	pl_meter_add(&e->meter, s->length, s->kind == PLATTER_DATA ? s->length : 0);
 	pthread_cond_broadcast(&e->changed);
 }

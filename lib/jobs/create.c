@@ -381,7 +381,7 @@ produce(struct creation *c, struct platter_copy_result *ret, struct platter_erro
 		.split = o->split,
 		.resume = o->resume,
 		.overwrite = o->overwrite,
-		.direct = true,
+		.direct = !o->no_sync, /* else the page cache is the quicker place */
 	};
 	int r = make_hasher(c, err);
 
