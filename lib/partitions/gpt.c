@@ -605,6 +605,7 @@ add_facts(struct pl_table *t, const struct pl_gpt *g)
 		     both               ? "primary and backup"
 		     : c == &g->primary ? "primary only"
 					: "backup only");
+	t->damaged |= !both;
 	pl_fact_number(&t->facts, "entries", "Entries", c->header.nr_entries);
 	pl_fact_number(&t->facts, "first_usable", "First usable sector", c->header.first_usable);
 	pl_fact_number(&t->facts, "last_usable", "Last usable sector", c->header.last_usable);

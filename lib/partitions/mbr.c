@@ -174,6 +174,9 @@ add(struct pl_table *t, const struct entry *e, uint64_t start, uint32_t number,
 	return pl_table_add(t, &p, err);
 }
 
+/* The chain of logical partitions is not as it must be. */
+#define broken(c, ...) ((c)->t->damaged = true, pl_warn(&(c)->t->facts, __VA_ARGS__))
+
 /* True, with a warning, if the chain was here before. */
 static bool
 seen_before(struct chain *c, uint64_t ebr)
@@ -181,13 +184,11 @@ seen_before(struct chain *c, uint64_t ebr)
 	for (size_t i = 0; i < c->nr_seen; i++) {
 		if (c->seen[i] != ebr)
 			continue;
-		pl_warn(&c->t->facts, "the chain of logical partitions returns to LBA %" PRIu64,
-			ebr);
+		broken(c, "the chain of logical partitions returns to LBA %" PRIu64, ebr);
 		return true;
 	}
 	if (c->nr_seen == MAX_EBRS) {
-		pl_warn(&c->t->facts, "the chain of logical partitions is longer than %d",
-			MAX_EBRS);
+		broken(c, "the chain of logical partitions is longer than %d", MAX_EBRS);
 		return true;
 	}
 	c->seen[c->nr_seen++] = ebr;
@@ -205,20 +206,18 @@ read_ebr(struct chain *c, uint64_t ebr, bool first, uint8_t sector[static 512], 
 
 	*ret = false;
 	if (r == -EIO)
-		pl_warn(&c->t->facts,
-			"the table of logical partitions at byte %" PRIu64 " cannot be read", at);
+		broken(c, "the table of logical partitions at byte %" PRIu64 " cannot be read", at);
 	if (r < 0)
 		return r == -EIO ? 0 : r;
 	if (have < 512)
-		pl_warn(&c->t->facts,
-			"the image ends at byte %" PRIu64
-			", before the table of logical partitions at byte %" PRIu64,
-			c->disk->size, at);
+		broken(c,
+		       "the image ends at byte %" PRIu64
+		       ", before the table of logical partitions at byte %" PRIu64,
+		       c->disk->size, at);
 	else if (has_signature(sector))
 		*ret = true;
 	else if (!first || !pl_is_zero(sector, 512)) /* an extended partition may be all empty */
-		pl_warn(&c->t->facts, "there is no table of logical partitions at byte %" PRIu64,
-			at);
+		broken(c, "there is no table of logical partitions at byte %" PRIu64, at);
 	return 0;
 }
 
@@ -241,9 +240,8 @@ add_logical(struct chain *c, const struct entry *ext, uint64_t ebr, const uint8_
 		if (i >= 2 && !inside)
 			continue;
 		if (!inside)
-			pl_warn(&c->t->facts,
-				"logical partition %" PRIu32 " leaves the extended partition",
-				c->number);
+			broken(c, "logical partition %" PRIu32 " leaves the extended partition",
+			       c->number);
 		r = add(c->t, &e, start, c->number++, PLATTER_PARTITION_LOGICAL, err);
 	}
 	return r;
@@ -260,11 +258,11 @@ next_ebr(struct chain *c, const struct entry *ext, const uint8_t *sector)
 			continue;
 		if (e.start < ext->count)
 			return (uint64_t)ext->start + e.start;
-		pl_warn(&c->t->facts,
-			"the chain of logical partitions leads to LBA %" PRIu64
-			", out of the extended partition (LBA %" PRIu32 " to %" PRIu64 ")",
-			(uint64_t)ext->start + e.start, ext->start,
-			(uint64_t)ext->start + ext->count - 1);
+		broken(c,
+		       "the chain of logical partitions leads to LBA %" PRIu64
+		       ", out of the extended partition (LBA %" PRIu32 " to %" PRIu64 ")",
+		       (uint64_t)ext->start + e.start, ext->start,
+		       (uint64_t)ext->start + ext->count - 1);
 		return 0;
 	}
 	return 0;
@@ -363,6 +361,7 @@ static void
 warn_protective(struct pl_table *t, int other)
 {
 	if (!t->gpt) {
+		t->damaged = true;
 		pl_warn(&t->facts, "protective MBR but no readable GPT");
 		return;
 	}

@@ -130,6 +130,7 @@ warn_past_end(struct pl_table *t)
 		if (p->role == PLATTER_PARTITION_META || p->role == PLATTER_PARTITION_FREE ||
 		    pl_in_range(p->offset, p->length, t->table.size))
 			continue;
+		t->damaged = true;
 		if (nr++ < MAX_WARNINGS)
 			pl_warn(&t->facts,
 				"partition %" PRIu32 " ends at byte %" PRIu64
@@ -201,6 +202,8 @@ read_table(const struct pl_scheme *scheme, struct pl_disk *disk, unsigned flags,
 	warn_overlaps(&t);
 	warn_past_end(&t);
 	find_gaps(&t);
+	if (t.damaged)
+		pl_fact_flag(&t.facts, "damaged", "damaged", true);
 	t.table.facts = t.facts.list;
 	*ret = t.table;
 	return 0;

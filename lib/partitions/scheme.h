@@ -24,6 +24,7 @@ struct pl_table {
 	size_t nr_own, own_capacity;
 	const struct platter_table *gpt;	/* the GPT that this disk carries too, or NULL */
 	unsigned flags;			/* PLATTER_OPEN_IGNORE_CHECKSUMS */
+	bool damaged;			/* set by the driver: part of the table is wrong or missing */
 };
 
 /*
