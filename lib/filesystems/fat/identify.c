@@ -222,11 +222,12 @@ tell_state(struct pl_disk *disk, struct pl_content *c, const struct fat *f, uint
 
 	if (!pl_super_read(disk, c, fat, sizeof fat, fat_at(f), "the FAT"))
 		return;
-	if (fat[0] == media)
-		c->evidence += 8;
-	else
+	if (fat[0] != media) {
 		pl_warn(&c->facts, "the FAT begins with %#x, the boot sector says %#x", fat[0],
 			media);
+		return;
+	}
+	c->evidence += 8;
 	if (f->bits == 12)
 		return;
 	clean = f->bits == 16 ? get_le16(fat + 2) & 0x8000 : get_le32(fat + 4) & 0x08000000;
