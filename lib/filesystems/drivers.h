@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* drivers.h - the list that registry.c is made of; no guard, it is included twice */
+DRIVER(luks)
+DRIVER(bitlocker)
+DRIVER(corestorage)
 DRIVER(exfat)
 DRIVER(ntfs)
 DRIVER(ext)
