@@ -247,17 +247,18 @@ qcow2_open(const struct pl_open_request *request, struct pl_disk **ret, struct p
 }
 
 static const char *const extensions[] = { "qcow2", "qcow", NULL };
-static const struct platter_option_info options[] = { { 0 } };
 
 const struct pl_format pl_format_qcow2 = {
 	.info = {
 		.name = "qcow2",
 		.longname = "QEMU copy-on-write image",
 		.extensions = extensions,
-		.abilities = PLATTER_CAN_READ | PLATTER_CAN_BACK | PLATTER_CAN_SNAPSHOT,
-		.options = options,
+		.abilities = PLATTER_CAN_READ | PLATTER_CAN_CREATE | PLATTER_CAN_COMPRESS |
+			     PLATTER_CAN_BACK | PLATTER_CAN_SNAPSHOT,
+		.options = pl_qcow2_options,
 	},
 	.probe = qcow2_probe,
 	.open = qcow2_open,
+	.create = pl_qcow2_create,
 	.disk_ops = &qcow2_ops,
 };

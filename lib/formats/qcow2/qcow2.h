@@ -87,5 +87,7 @@ enum {
 /* writer.c: new images, front to back. */
 int pl_qcow2_create(const struct pl_create_request *request, struct pl_writer **ret,
 		    struct platter_error *err);
+/* The options that it takes, ending with key == NULL. */
+extern const struct platter_option_info pl_qcow2_options[];
 
 #endif
