@@ -147,9 +147,8 @@ value_at(const char *values, size_t index, const char **ret)
 	return strcspn(values, "|");
 }
 
-/* The reason why parsing stops.  Returns -1. */
-__attribute__((format(printf, 2, 3))) static int
-refuse(char **ret_why, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void
+set_reason(char **ret_why, const char *format, ...)
 {
 	va_list args;
 
@@ -157,8 +156,10 @@ refuse(char **ret_why, const char *format, ...)
 	if (vasprintf(ret_why, format, args) < 0)
 		*ret_why = NULL;
 	va_end(args);
-	return -1;
 }
+
+/* Parsing stops for this reason.  A macro, so that the compiler sees what is returned. */
+#define refuse(ret_why, ...) (set_reason(ret_why, __VA_ARGS__), -1)
 
 static int
 add_pair(struct arguments *args, char *text, char **ret_why)
@@ -272,8 +273,8 @@ find_long(const struct verb *verb, const char *name, size_t n, char **ret_why)
 			if (!candidate[n])
 				return *o;
 			if (found != NR_OPTIONS) {
-				refuse(ret_why, "option '--%.*s' may be --%s or --%s", (int)n, name,
-				       option_table[found].name, candidate);
+				set_reason(ret_why, "option '--%.*s' may be --%s or --%s", (int)n,
+					   name, option_table[found].name, candidate);
 				return NR_OPTIONS;
 			}
 			found = *o;
@@ -282,7 +283,7 @@ find_long(const struct verb *verb, const char *name, size_t n, char **ret_why)
 			break;
 	}
 	if (found == NR_OPTIONS)
-		refuse(ret_why, "unknown option '--%.*s'", (int)n, name);
+		set_reason(ret_why, "unknown option '--%.*s'", (int)n, name);
 	return found;
 }
 
