@@ -4,6 +4,7 @@
  */
 #include <ctype.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -216,31 +217,49 @@ say_summary(FILE *to, const struct platter_description *d)
 	say_what_is_on_it(to, d);
 }
 
+/* One line of details; the label gets its capital here, since drivers may write it either way. */
+PRINTF(2, 3) static void say_detail(const char *label, const char *format, ...)
+{
+	AUTOFREE char *value = NULL;
+	va_list args;
+
+	va_start(args, format);
+	value = format_text(format, args);
+	va_end(args);
+	say(stdout, "    %c%-25s %s", toupper((unsigned char)label[0]), label + (*label != '\0'),
+	    value);
+}
+
 static void
-say_fact(const char *indent, const struct platter_fact *f)
+say_fact(const struct platter_fact *f)
 {
 	switch (f->type) {
-	case PLATTER_FACT_TEXT: say(stdout, "%s%-22s %s", indent, f->label, f->text); break;
-	case PLATTER_FACT_SIZE:
-		say(stdout, "%s%-22s %s", indent, f->label, exact_size_text(f->number).text);
-		break;
-	case PLATTER_FACT_FLAG:
-		say(stdout, "%s%-22s %s", indent, f->label, f->number ? "yes" : "no");
-		break;
+	case PLATTER_FACT_TEXT: say_detail(f->label, "%s", f->text); break;
+	case PLATTER_FACT_SIZE: say_detail(f->label, "%s", exact_size_text(f->number).text); break;
+	case PLATTER_FACT_FLAG: say_detail(f->label, "%s", f->number ? "yes" : "no"); break;
 	case PLATTER_FACT_TIME:
-		say(stdout, "%s%-22s %s", indent, f->label, time_text((int64_t)f->number).text);
+		say_detail(f->label, "%s", time_text((int64_t)f->number).text);
 		break;
-	default: say(stdout, "%s%-22s %" PRIu64, indent, f->label, f->number); break;
+	default: say_detail(f->label, "%" PRIu64, f->number); break;
 	}
 }
 
 static void
-say_facts(const char *indent, const struct platter_facts *facts)
+say_facts(const struct platter_facts *facts)
 {
 	for (size_t i = 0; i < facts->nr_facts; i++)
-		say_fact(indent, &facts->facts[i]);
+		say_fact(&facts->facts[i]);
 	for (size_t i = 0; i < facts->nr_warnings; i++)
-		say(stdout, "%sWARNING: %s", indent, facts->warnings[i]);
+		say(stdout, "    WARNING: %s", facts->warnings[i]);
+}
+
+static bool
+has_fact(const struct platter_facts *facts, const char *key)
+{
+	for (size_t i = 0; i < facts->nr_facts; i++)
+		if (!strcmp(facts->facts[i].key, key))
+			return true;
+	return false;
 }
 
 static void
@@ -252,11 +271,11 @@ say_layers(const char *title, const struct platter_layer *layers, size_t nr)
 		const struct platter_layer *l = &layers[i];
 
 		say(stdout, "  %s: %s", l->longname, l->place);
-		if (l->size != UINT64_MAX)
-			say(stdout, "    %-22s %s", "Size", exact_size_text(l->size).text);
-		say_facts("    ", &l->facts);
+		if (l->size != UINT64_MAX && !has_fact(&l->facts, "size"))
+			say_detail("Size", "%s", exact_size_text(l->size).text);
+		say_facts(&l->facts);
 		if (l->backing)
-			say(stdout, "    %-22s %s", "Backing file", l->backing);
+			say_detail("Backing file", "%s", l->backing);
 	}
 }
 
@@ -380,14 +399,14 @@ say_content(const char *number, const struct platter_content *c)
 
 	say(stdout, "  %s%s%s", number, *number ? ": " : "", what);
 	if (*c->uuid)
-		say(stdout, "    %-22s %s", "UUID", c->uuid);
+		say_detail("UUID", "%s", c->uuid);
 	if (c->size)
-		say(stdout, "    %-22s %s", "Size", exact_size_text(c->size).text);
+		say_detail("Size", "%s", exact_size_text(c->size).text);
 	if (c->free != UINT64_MAX)
-		say(stdout, "    %-22s %s", "Free", exact_size_text(c->free).text);
+		say_detail("Free", "%s", exact_size_text(c->free).text);
 	if (c->block_size)
-		say(stdout, "    %-22s %s", "Block size", exact_size_text(c->block_size).text);
-	say_facts("    ", &c->facts);
+		say_detail("Block size", "%s", exact_size_text(c->block_size).text);
+	say_facts(&c->facts);
 }
 
 static void
@@ -403,7 +422,7 @@ say_partitions(const struct platter_table *t)
 			continue;
 		if (p->nr_contents == 0)
 			say(stdout, "  %s", number);
-		say(stdout, "    %-22s %s", "Partition GUID", p->uuid);
+		say_detail("Partition GUID", "%s", p->uuid);
 	}
 }
 
@@ -420,8 +439,8 @@ print_table(const struct platter_table *t)
 	putchar('\n');
 	say(stdout, "%s, sectors of %" PRIu32 " bytes", t->longname, unit);
 	if (*t->uuid)
-		say(stdout, "    %-22s %s", "Identifier", t->uuid);
-	say_facts("    ", &t->facts);
+		say_detail("Identifier", "%s", t->uuid);
+	say_facts(&t->facts);
 	draw_table(t, rows, nr);
 	table_init(&table, headings, ARRAY_SIZE(headings));
 	for (size_t i = 0; i < nr; i++)
@@ -443,8 +462,8 @@ print_description(const struct platter_description *d)
 		    count_text(nr_warnings, "warning", "warnings").text);
 	say_layers("Layers", d->layers, d->nr_layers);
 	if (d->sector_size)
-		say(stdout, "    %-22s %" PRIu32 " bytes, physical %" PRIu32, "Sectors",
-		    d->sector_size, d->physical_sector_size);
+		say_detail("Sectors", "%" PRIu32 " bytes, physical %" PRIu32, d->sector_size,
+			   d->physical_sector_size);
 	if (d->nr_chain)
 		say_layers("Backing files, nearest first", d->chain, d->nr_chain);
 	if (d->nr_snapshots)

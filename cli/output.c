@@ -55,7 +55,7 @@ die_of_memory(void)
 	exit(STATUS_FAILED);
 }
 
-__attribute__((format(printf, 1, 0))) static char *
+char *
 format_text(const char *format, va_list args)
 {
 	char *text;
@@ -640,8 +640,19 @@ json_facts(const struct platter_facts *facts)
 {
 	json_t *object = json_object();
 
-	for (size_t i = 0; i < facts->nr_facts; i++)
-		json_put(object, facts->facts[i].key, fact_value(&facts->facts[i]));
+	for (size_t i = 0; i < facts->nr_facts; i++) {
+		const char *key = facts->facts[i].key;
+		json_t *value = fact_value(&facts->facts[i]),
+		       *earlier = json_object_get(object, key);
+
+		if (json_is_array(earlier)) {
+			json_array_append_new(earlier, value);
+		} else if (earlier) {
+			json_put(object, key, json_pack("[O,o]", earlier, value));
+		} else {
+			json_put(object, key, value);
+		}
+	}
 	return object;
 }
 
@@ -658,7 +669,7 @@ json_hashes(const struct platter_hash *hashes, size_t nr)
 void
 json_print(json_t *answer, FILE *to)
 {
-	AUTOFREE char *text = json_dumps(answer, JSON_INDENT(2));
+	AUTOFREE char *text = json_dumps(answer, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 
 	if (!text)
 		die_of_memory();

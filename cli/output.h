@@ -9,6 +9,7 @@
 #ifndef OUTPUT_H
 #define OUTPUT_H
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include <jansson.h>
@@ -23,6 +24,7 @@ void say(FILE *to, const char *format, ...) PRINTF(2, 3);
 
 /* Formatted text to be freed with free(); leaves the program when out of memory. */
 char *text_of(const char *format, ...) PRINTF(1, 2);
+char *format_text(const char *format, va_list args) PRINTF(1, 0);
 
 /* realloc() of `nr` elements of `size` bytes; leaves the program when out of memory. */
 void *grown(void *p, size_t nr, size_t size);
