@@ -418,3 +418,10 @@ def allocated(top):
             with contextlib.suppress(OSError):
                 total += os.lstat(os.path.join(base, name)).st_blocks * 512
     return total
+
+
+# ---- platter's answers ----
+
+def info(place, **how):
+    """What `platter info --json` says of one place."""
+    return platter("info", "--json", place, **how).json()["disks"][0]

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real images from public test suites, held against their manifest."""
+import os
+import shutil
+
+import lib
+from lib import expect, expect_equal, limit, path, platter, shards, unpacked, weight
+
+
+def samples(choose):
+    return [s for s in lib.manifest() if choose(s)]
+
+
+def is_qcow2(s):
+    return s.kind == "containers" and ".qcow2" in s.name and "part-of" not in s.expect
+
+
+def is_raw(s):
+    """Disks stored byte for byte, after one layer of compression."""
+    if s.kind == "optical":
+        return "vsize" in s.expect and s.name.endswith((".iso.xz", ".iso.gz", ".img.xz", ".raw.xz", ".zip"))
+    return s.kind in ("filesystems", "partitions") and "vsize" in s.expect
+
+
+def placed(s):
+    """The sample, with the files that belong to it beside it."""
+    main = unpacked(s.stored, s.member())
+    if "with" not in s.expect:
+        return main
+    for name in s.expect["with"].split(","):
+        p = unpacked(os.path.join(os.path.dirname(s.stored), name))
+        link(p, path(os.path.basename(p)))
+    return link(main, path(os.path.basename(main)))
+
+
+def link(source, target):
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy(source, target)
+    return target
+
+
+# ---- what info must say ----
+
+def check_content(s, prefix, contents, where):
+    wanted = s.expect.get(prefix + "fs")
+    if wanted is None:
+        return
+    wanted = {"fat": "vfat"}.get(wanted, wanted)
+    names = [c["name"].lower() for c in contents]
+    expect(wanted.lower() in names, f"{where} is {wanted}; platter finds {names or 'nothing'}")
+    content = contents[names.index(wanted.lower())]
+    for key in ("label", "uuid"):
+        accepted = [s.expect[k] for k in (prefix + key, prefix + key + ".alt") if k in s.expect]
+        if accepted:
+            expect(content[key] in accepted, f"{where}: {key} is {content[key]!r}, expected {accepted}")
+
+
+def same_type(a, b):
+    """MBR types are numbers, the others names."""
+    try:
+        return len(a) <= 4 and len(b) <= 4 and int(a, 16) == int(b, 16)
+    except ValueError:
+        return a.lower() == b.lower()
+
+
+def check_table(text, table, name):
+    wanted = []
+    for part in text.split("|"):
+        start, length, kind = part.split(",")
+        wanted.append((int(start), int(length), kind))
+    got = [(p["offset"], p["length"], p["type"]) for p in table["partitions"]]
+    expect(len(got) == len(wanted) and all(g[:2] == w[:2] and (same_type(g[2], w[2]) or g[2].lower() == w[2].lower())
+                                           for g, w in zip(got, wanted)),
+           f"the {name} table is\n  {wanted}\nplatter reads\n  {got}")
+    return wanted
+
+
+def check_info(s, place):
+    said = lib.info(place)
+    expect_equal(said["size"], int(s.expect["vsize"]), "size")
+    check_content(s, "", said["contents"], "the whole disk")
+    tables = {t["name"]: t for t in said["tables"]}
+    if "ptable" not in s.expect:
+        return
+    kind = s.expect["ptable"]
+    expect(kind in tables, f"it has a {kind} table; platter finds {sorted(tables) or 'none'}")
+    expect_equal(said["tables"][0]["name"], kind, "the table to believe first")
+    parts = check_table(s.expect["parts"], tables[kind], kind)
+    if "apm" in s.expect:
+        check_table(s.expect["apm"], tables["apm"], "apm")
+    for i, part in enumerate(parts, 1):
+        ours = next(p for p in tables[kind]["partitions"] if (p["offset"], p["length"]) == part[:2])
+        check_content(s, f"p{i}.", ours["contents"], f"partition {i}")
+
+
+def check_sample(s):
+    place = placed(s)
+    r = platter("info", place, status=(0, 3) if "nocrash" in s.expect else 0)
+    if "vsize" not in s.expect or r.status:
+        return
+    check_info(s, place)
+    if "sha256" in s.expect:
+        r = platter("verify", "--json", "--hash", "sha256", place, timeout=120).json()
+        expect_equal(r["images"][0]["hashes"]["sha256"], s.expect["sha256"], "SHA-256 of the disk")
+        expect_equal(r["images"][0]["damages"], 0, "damages")
+
+
+def each(choose):
+    found = samples(choose)
+    expect(found, "the manifest lists none of these")
+    for s in found:
+        yield s.name, lambda s=s: check_sample(s)
+
+
+@limit(600)
+@weight(5)
+@shards(2)
+def test_qcow2():
+    """QCOW2 samples read as the manifest says: size, content, file system."""
+    yield from each(is_qcow2)
+
+
+@limit(900)
+@weight(8)
+@shards(2)
+def test_raw():
+    """Raw samples read as the manifest says: size, content, partition tables, file systems with label and UUID."""
+    yield from each(is_raw)
+
+
+@limit(600)
+@weight(3)
+def test_through_qcow2():
+    """Partition samples that go through a compressed QCOW2 image read the same."""
+    for s in samples(lambda s: s.kind == "partitions" and "sha256" in s.expect):
+        def attempt(s=s):
+            place = placed(s)
+            platter("create", "-q", "-c", place, path("a.qcow2"))
+            platter("compare", place, path("a.qcow2"))
+            if "nocrash" not in s.expect:
+                check_info(s, path("a.qcow2"))
+        yield s.name, attempt
