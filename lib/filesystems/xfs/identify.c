@@ -5,6 +5,7 @@
  */
 #include "checksums.h"
 #include "superblock.h"
+#include "text.h"
 
 enum {
 	XFS_BLOCK_SIZE = 4,
@@ -104,6 +105,8 @@ is_log_record(const uint8_t *p)
 static int
 xfs_log_identify(struct pl_disk *disk, struct pl_content *c, struct platter_error *err)
 {
+	char uuid[PL_UUID_TEXT];
+
 	/* A log inside a file system starts with the file system, which xfs_identify() names. */
 	if (!memcmp(c->head, "XFSB", 4))
 		return -ENOENT;
@@ -113,7 +116,8 @@ xfs_log_identify(struct pl_disk *disk, struct pl_content *c, struct platter_erro
 		/* A record that does not begin the disk may be a remainder of anything. */
 		c->evidence = 32 + 31 + 14 + 30;
 		c->leftover = at != 0;
-		pl_super_uuid(c, c->head + at + LOG_UUID);
+		pl_uuid_text(c->head + at + LOG_UUID, uuid);
+		pl_fact_text(&c->facts, "log_uuid", "UUID of its file system", "%s", uuid);
 		return 0;
 	}
 	return -ENOENT;
