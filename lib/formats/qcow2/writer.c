@@ -161,12 +161,17 @@ add_block(struct qcow2_writer *q, uint64_t offset, struct platter_error *err)
 		uint64_t room = q->blocks_room ? q->blocks_room * 2 : 64;
 		uint64_t *blocks;
 
-		if (q->nr_blocks * 8 >= MAX_REFCOUNT_TABLE_BYTES)
-			return pl_over_limit(err, PLATTER_NO_OFFSET,
-					     "an image file of %" PRIu64
-					     " bytes needs a refcount table of more"
-					     " than %" PRIu64 " bytes with clusters of %" PRIu64,
-					     offset, MAX_REFCOUNT_TABLE_BYTES, q->cluster_size);
+		if (q->nr_blocks * 8 >= MAX_REFCOUNT_TABLE_BYTES) {
+			int r = pl_over_limit(err, PLATTER_NO_OFFSET,
+					      "an image file of %" PRIu64
+					      " bytes needs a refcount table of"
+					      " more than %" PRIu64
+					      " bytes with clusters of %" PRIu64,
+					      offset, MAX_REFCOUNT_TABLE_BYTES, q->cluster_size);
+
+			pl_hint(err, "choose a larger cluster_size, up to 2M");
+			return r;
+		}
 		blocks = pl_realloc_array(q->blocks, room, sizeof *blocks);
 		if (!blocks)
 			return pl_no_memory(err);
