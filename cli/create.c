@@ -53,18 +53,22 @@ kept_part(const char *target)
 	return NULL;
 }
 
+/* Whether the work itself failed; else an unfinished image is that of some earlier run. */
+static bool
+failed_midway(int code)
+{
+	return code == -ECANCELED || code == -ENOSPC || code == -EIO || code == -EUCLEAN ||
+	       code == -ENOMEM;
+}
+
 static int
 report_stopped(const struct arguments *args, const char *target, struct platter_error *err)
 {
 	AUTOFREE char *context = text_of("cannot create '%s'", target);
-	AUTOFREE char *kept = strcmp(target, "-") ? kept_part(target) : NULL;
+	AUTOFREE char *kept =
+		strcmp(target, "-") && failed_midway(err->code) ? kept_part(target) : NULL;
 	AUTOFREE char *command = kept ? resume_command(args) : NULL;
 
-	if (err->code == -EEXIST) {
-		if (!err->hint[0])
-			strcpy(err->hint, "--force replaces it");
-		return report(args, err, "%s", context);
-	}
 	return report_kept(args, err, context, kept, command);
 }
 

@@ -347,6 +347,20 @@ by_offset(const void *a, const void *b)
 	return p->offset < q->offset ? -1 : p->offset > q->offset;
 }
 
+/* The end of the disk, or of what claims to lie past it: a disk may be cut short. */
+static uint64_t
+furthest_end(uint64_t size, const struct bar_part *parts, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++) {
+		uint64_t end;
+
+		if (__builtin_add_overflow(parts[i].offset, parts[i].length, &end))
+			end = UINT64_MAX;
+		size = end > size ? end : size;
+	}
+	return size;
+}
+
 /* Drop the shortest part, so that the others can be told apart. */
 static size_t
 drop_shortest(struct bar_part *parts, size_t nr)
@@ -413,7 +427,7 @@ bar_print(FILE *to, const char *indent, uint64_t size, struct bar_part *parts, s
 	while (nr > ARRAY_SIZE(widths) || (nr > 1 && 3 * nr + 1 > width))
 		nr = drop_shortest(parts, nr);
 	if (nr && size)
-		share_columns(parts, nr, size, width - nr - 1, widths);
+		share_columns(parts, nr, furthest_end(size, parts, nr), width - nr - 1, widths);
 	else
 		goto done;
 	fprintf(to, "%s%s", indent, wall);
