@@ -142,7 +142,7 @@ say_what_it_is(FILE *to, const struct platter_description *d)
 	AUTOFREE char *stored = d->stored == UINT64_MAX
 					? text_of("%s", "")
 					: text_of(", stored in %s", size_text(d->stored).text);
-	char *text = d->size == UINT64_MAX ? text_of("A disk of unknown size")
+	char *text = d->size == UINT64_MAX ? text_of("A stream of unknown size")
 					   : text_of("A %s %s", size_text(d->size).text,
 						     partition ? "partition" : "disk");
 
@@ -181,7 +181,9 @@ say_what_is_on_it(FILE *to, const struct platter_description *d)
 
 		say(to, "It %s %s %s.", i ? "may also hold" : "holds", article(what), what);
 	}
-	if (d->nr_tables == 0 && d->nr_contents == 0)
+	if (d->size == UINT64_MAX)
+		say(to, "It can be read only once, so nothing was looked at.");
+	else if (d->nr_tables == 0 && d->nr_contents == 0)
 		say(to, "It has no partition table and no file system that platter knows.");
 }
 

@@ -138,7 +138,7 @@ def completions(pattern):
 
 def test_completion_syntax():
     """The completion scripts parse in their shells."""
-    for shell, pattern in (("bash", "*bash*"), ("zsh", "*zsh*"), ("fish", "*fish*")):
+    for shell, pattern in (("bash", "*bash*"), ("zsh", "_platter"), ("fish", "*fish*")):
         def attempt(shell=shell, pattern=pattern):
             lib.need_tool(shell)
             run([shell, "-n", completions(pattern)])
