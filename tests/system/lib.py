@@ -236,10 +236,12 @@ def make_raw(name, size, runs, on_disk=False):
 def mixed_raw(name, size=24 * MIB, seed=1, on_disk=False):
     """A raw image of everything that copying treats differently: text, noise, stored zeros, holes,
     runs that begin and end at odd offsets, data in its first and last bytes."""
-    return make_raw(name, size, [
+    p = make_raw(name, size, [
         (0, prose(70000, seed)), (MIB, noise(MIB, seed)), (2 * MIB + 123, prose(3 * MIB, seed + 1)),
         (6 * MIB, bytes(MIB)), (8 * MIB - 1, b"x"), (8 * MIB + 65536, noise(4097, seed + 2)),
         (size // 2 + 512, prose(100, seed)), (size - 5000, noise(5000, seed + 3))], on_disk)
+    os.truncate(p, size)    # a small one has not room for all of it
+    return p
 
 
 def sha256(file):
