@@ -63,6 +63,29 @@ int pl_qcow2_snapshots_read(struct pl_disk *file, const struct qcow2_header *h,
 			    struct qcow2_snapshots *ret, struct platter_error *err);
 void pl_qcow2_snapshots_done(struct qcow2_snapshots *s);
 
+/* One entry of the directory of dirty bitmaps. */
+struct qcow2_bitmap {
+	uint64_t at; /* byte of the file where the entry stands */
+	uint64_t table_offset;
+	uint32_t table_entries;
+	uint32_t flags;
+	uint8_t granularity_bits;
+	uint16_t name_size;
+	const uint8_t *name; /* in the buffer of the directory */
+};
+#define QCOW2_BITMAP_IN_USE 1u
+
+struct qcow2_bitmaps {
+	uint8_t *buffer; /* the directory as it is in the file */
+	struct qcow2_bitmap *list;
+	size_t nr;
+};
+
+/* None if the image says that they are out of date. */
+int pl_qcow2_bitmaps_read(struct pl_disk *file, const struct qcow2_header *h,
+			  struct qcow2_bitmaps *ret, struct platter_error *err);
+void pl_qcow2_bitmaps_done(struct qcow2_bitmaps *b);
+
 /*
  * A cluster of metadata in memory: an L2 table or a refcount block.  The bytes are as in
  * the file; those of L2 tables are guarded by qcow2.lock.
@@ -107,6 +130,9 @@ struct qcow2 {
 	uint32_t nr_l1;
 	uint64_t l1_offset;
 	struct qcow2_tables tables;
+
+	uint64_t *refcount_table; /* host order; NULL until it is needed */
+	size_t nr_refcount_table;
 };
 
 static inline struct qcow2 *
@@ -149,6 +175,28 @@ int pl_qcow2_l1_decode(const struct qcow2 *q, uint64_t entry, uint64_t at, uint6
 
 int pl_qcow2_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_extent *ret,
 		 struct platter_error *err);
+
+void pl_qcow2_describe(struct pl_disk *disk, struct pl_facts *facts);
+int pl_qcow2_snapshots(struct pl_disk *disk, struct pl_arena *arena,
+		       const struct platter_snapshot **ret, size_t *ret_nr,
+		       struct platter_error *err);
+int pl_qcow2_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_error *err);
+
+/* log2 of the clusters that a refcount block counts. */
+static inline uint32_t
+qcow2_refcount_bits(const struct qcow2 *q)
+{
+	return q->header.cluster_bits + 3 - q->header.refcount_order;
+}
+
+/* Read the refcount table, unless it was. */
+int pl_qcow2_refcounts_load(struct qcow2 *q, struct platter_error *err);
+/* Offset of a refcount block, checked; 0: there is none, its refcounts are 0. */
+int pl_qcow2_refcount_block(const struct qcow2 *q, size_t index, uint64_t *ret_offset,
+			    struct platter_error *err);
+uint64_t pl_qcow2_refcount_decode(const uint8_t *block, uint64_t index, uint32_t order);
+int pl_qcow2_refcount_get(struct qcow2 *q, uint64_t cluster, uint64_t *ret,
+			  struct platter_error *err);
 
 /* Number of L1 entries that a disk of `size` bytes needs. */
 static inline uint64_t

@@ -29,6 +29,7 @@ qcow2_free(struct pl_disk *disk)
 	pl_qcow2_tables_done(&q->tables);
 	pl_qcow2_header_done(&q->header);
 	free(q->l1);
+	free(q->refcount_table);
 	pl_disk_unref(q->data);
 	pl_disk_unref(q->file);
 	pthread_rwlock_destroy(&q->lock);
@@ -50,6 +51,7 @@ static const struct pl_disk_ops qcow2_ops = {
 	.name = "qcow2",
 	.map = pl_qcow2_map,
 	.below = qcow2_below,
+	.describe = pl_qcow2_describe,
 	.free = qcow2_free,
 };
 
@@ -254,11 +256,13 @@ const struct pl_format pl_format_qcow2 = {
 		.longname = "QEMU copy-on-write image",
 		.extensions = extensions,
 		.abilities = PLATTER_CAN_READ | PLATTER_CAN_CREATE | PLATTER_CAN_COMPRESS |
-			     PLATTER_CAN_BACK | PLATTER_CAN_SNAPSHOT,
+			     PLATTER_CAN_BACK | PLATTER_CAN_SNAPSHOT | PLATTER_CAN_CHECK,
 		.options = pl_qcow2_options,
 	},
 	.probe = qcow2_probe,
 	.open = qcow2_open,
 	.create = pl_qcow2_create,
+	.check = pl_qcow2_check,
+	.snapshots = pl_qcow2_snapshots,
 	.disk_ops = &qcow2_ops,
 };
