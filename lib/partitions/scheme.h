@@ -22,7 +22,7 @@ struct pl_table {
 	size_t capacity;
 	struct platter_gap *own;	/* what the table itself takes up */
 	size_t nr_own, own_capacity;
-	const struct platter_table *gpt;	/* the GPT that this disk carries too, or NULL */
+	const struct platter_table *gpt; /* the GPT that this disk carries too, or NULL */
 	unsigned flags;			/* PLATTER_OPEN_IGNORE_CHECKSUMS */
 	bool damaged;			/* set by the driver: part of the table is wrong or missing */
 };
@@ -34,7 +34,7 @@ struct pl_table {
 int pl_table_add(struct pl_table *t, const struct platter_partition *partition,
 		 struct platter_error *err);
 
-/* Disk bytes [offset, offset + length) hold the table itself: they are neither partition nor gap. */
+/* Disk bytes [offset, offset + length) hold the table itself: neither partition nor gap. */
 void pl_table_own(struct pl_table *t, uint64_t offset, uint64_t length);
 
 struct pl_scheme {
@@ -62,10 +62,11 @@ int pl_tables_read(struct pl_disk *disk, unsigned flags, struct pl_arena *arena,
 		   struct platter_error *err);
 
 /*
- * `disk` holds, from its start, a disk of `source_size` bytes (<= its size) with a GPT: rebuild both headers for
- * the size it has, the backup at its end, and re-read them to check.  The protective MBR
- * entry is adjusted; a hybrid MBR's other entries are kept.  0 and *ret_changed = false if
- * there is no GPT or it fits already.
+ * `disk` holds, from its start, a disk of `source_size` bytes (<= its size) with a GPT: rebuild
+ * both headers for the size it has, the backup at its end, and re-read them to check.  The
+ * protective MBR entry is adjusted; a hybrid MBR's other entries are kept.  0 and *ret_changed
+ * = false if there is no GPT or it fits already.  -EUCLEAN if the source was cut short or the
+ * table cannot be used, -ENOTSUP if it is for sectors of another size: nothing is written then.
  */
 int pl_gpt_fit(struct pl_disk *disk, uint64_t source_size, bool *ret_changed,
 	       struct platter_error *err);

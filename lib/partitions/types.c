@@ -361,7 +361,8 @@ pl_bsd_type_name(uint8_t fstype)
 static const char *
 or_linux(uint32_t type)
 {
-	return type == 0x82 || type == 0x83 || type == 0x8e || type == 0xfd ? mbr_types[type] : unknown;
+	return type == 0x82 || type == 0x83 || type == 0x8e || type == 0xfd ? mbr_types[type]
+									    : unknown;
 }
 
 const char *
