@@ -179,7 +179,12 @@ say_what_is_on_it(FILE *to, const struct platter_description *d)
 	for (size_t i = 0; i < d->nr_contents; i++) {
 		AUTOFREE char *what = content_sentence(&d->contents[i]);
 
-		say(to, "It %s %s %s.", i ? "may also hold" : "holds", article(what), what);
+		/* Beside a table: a hybrid disc, or what is left from before the table was made. */
+		say(to, "%s %s %s.",
+		    d->nr_tables ? "Its start can also be read as"
+		    : i		 ? "It may also hold"
+				 : "It holds",
+		    article(what), what);
 	}
 	if (d->size == UINT64_MAX)
 		say(to, "It can be read only once, so nothing was looked at.");

@@ -270,27 +270,16 @@ identify_image(struct describer *s, struct pl_disk *disk, struct platter_content
 	return true;
 }
 
-/*
- * With a table on the disk, only what is made to stand beside one is meant: hybrid discs, and
- * RAID members, whose superblock lies elsewhere.  The rest is left over from before.
- */
-static bool
-goes_with_table(const struct platter_content *c)
-{
-	return strcmp(c->name, "iso9660") == 0 || strcmp(c->name, "udf") == 0 ||
-	       strcmp(c->usage, "raid") == 0 || strcmp(c->usage, "image") == 0;
-}
-
 /* What `disk` begins with; `name` is what warnings call it. */
 static void
-identify(struct describer *s, struct pl_disk *disk, const char *name, bool has_table,
+identify(struct describer *s, struct pl_disk *disk, const char *name,
 	 const struct platter_content **ret, size_t *ret_nr)
 {
 	struct platter_error err = PLATTER_ERROR_INIT;
 	const struct platter_content *found = NULL;
 	struct platter_content image, *all;
 	bool has_image = identify_image(s, disk, &image);
-	size_t nr = 0, kept = 0;
+	size_t nr = 0;
 
 	if (pl_contents_identify(disk, s->arena, &found, &nr, &err) < 0) {
 		pl_warn(s->top, "%s: %s", name, err.message);
@@ -301,12 +290,11 @@ identify(struct describer *s, struct pl_disk *disk, const char *name, bool has_t
 		return;
 	/* An image's header and a file system's cannot both be meant: the header came last. */
 	if (has_image)
-		all[kept++] = image;
-	for (size_t i = 0; i < nr; i++)
-		if (!has_table || goes_with_table(&found[i]))
-			all[kept++] = found[i];
+		all[0] = image;
+	if (nr)
+		memcpy(all + has_image, found, nr * sizeof *found);
 	*ret = all;
-	*ret_nr = kept;
+	*ret_nr = nr + has_image;
 }
 
 static void
@@ -320,7 +308,7 @@ identify_partition(struct describer *s, struct platter_partition *p)
 	if (pl_slice_new(s->place->disk, p->offset, p->length, name, &slice, &err) < 0)
 		pl_warn(s->top, "%s: %s", name, err.message);
 	else
-		identify(s, slice, name, false, &p->contents, &p->nr_contents);
+		identify(s, slice, name, &p->contents, &p->nr_contents);
 }
 
 static bool
@@ -387,8 +375,7 @@ describe_all(struct describer *s)
 	/* Looking at a stream would take from it what its reader wants. */
 	if (!place->disk->sequential) {
 		describe_tables(s);
-		identify(s, place->disk, "contents", d->nr_tables > 0, &d->contents,
-			 &d->nr_contents);
+		identify(s, place->disk, "contents", &d->contents, &d->nr_contents);
 	}
 	for (size_t i = 0; i < place->nr_layers; i++)
 		s->layers[i].facts = s->facts[i].list;

@@ -43,25 +43,44 @@ check_users(const char *target, struct platter_error *err)
 	return r;
 }
 
-/* Sector addresses of a GPT mean another place on a disk with other sectors. */
-static int
-check_sectors(struct pl_disk *source, const struct pl_disk *target, struct platter_error *err)
+/* What the source's GPT counts in, 0: it has none. */
+static uint32_t
+gpt_sector_size(struct pl_disk *source)
 {
 	struct pl_arena arena = { 0 };
 	const struct platter_table *tables;
+	uint32_t size = 0;
 	size_t nr;
-	int r = pl_tables_read(source, 0, &arena, &tables, &nr, NULL, NULL);
 
-	if (r == 0 && nr && !strcmp(tables[0].name, "gpt") &&
-	    tables[0].sector_size != target->sector_size) {
-		r = pl_unsupported(err, PLATTER_NO_OFFSET,
-				   "the source's GPT counts sectors of %" PRIu32 " bytes, '%s' has sectors of %" PRIu32,
-				   tables[0].sector_size, target->name, target->sector_size);
-		pl_hint(err, "no system would find the partitions; --no-gpt-fix copies the bytes all the same");
-	} else {
-		r = 0;
-	}
+	if (source->sequential)
+		return 0;
+	if (pl_tables_read(source, 0, &arena, &tables, &nr, NULL, NULL) == 0 && nr &&
+	    !strcmp(tables[0].name, "gpt"))
+		size = tables[0].sector_size;
 	pl_arena_done(&arena);
+	return size;
+}
+
+/* Sector addresses of a GPT mean another place on a disk with other sectors. */
+static int
+check_sectors(struct pl_disk *source, struct pl_disk *target, bool device,
+	      struct platter_error *err)
+{
+	uint32_t size = gpt_sector_size(source);
+	int r;
+
+	if (!size || size == target->sector_size)
+		return 0;
+	/* A file has no sectors of its own: it takes those of what is written to it. */
+	if (!device) {
+		target->sector_size = size;
+		return 0;
+	}
+	r = pl_unsupported(err, PLATTER_NO_OFFSET,
+			   "the source's GPT counts sectors of %" PRIu32
+			   " bytes, '%s' has sectors of %" PRIu32,
+			   size, target->name, target->sector_size);
+	pl_hint(err, "no system would find the partitions; --no-gpt-fix copies the bytes all the same");
 	return r;
 }
 
@@ -86,10 +105,8 @@ open_target(struct pl_place *source, const char *target, bool check_gpt, struct 
 	} else if (source->disk->size != UINT64_MAX && source->disk->size > place->disk->size) {
 		r = pl_fail(err, -ENOSPC, "'%s' is too small: it has %" PRIu64 " bytes, the source %" PRIu64,
 			    target, place->disk->size, source->disk->size);
-	} else if (check_gpt && !pl_storage_is_device(place->storage)) {
-		r = 0;
 	} else if (check_gpt) {
-		r = check_sectors(source->disk, place->disk, err);
+		r = check_sectors(source->disk, place->disk, pl_storage_is_device(place->storage), err);
 	}
 	if (r < 0)
 		pl_place_close(place);
