@@ -21,6 +21,12 @@ print_format_names(void)
 		printf("%s%s", i ? " " : "", info->name);
 }
 
+static bool
+has_values(const struct option_info *info)
+{
+	return info->values || info->kind == OPTION_FORMAT;
+}
+
 /* What may stand as the argument of an option, with spaces between. */
 static void
 print_values(const struct option_info *info)
@@ -28,13 +34,9 @@ print_values(const struct option_info *info)
 	const char *value;
 	size_t n;
 
-	if (!info->values)
-		return;
-	if (!strcmp(info->values, "@formats")) {
+	if (info->kind == OPTION_FORMAT)
 		print_format_names();
-		return;
-	}
-	for (size_t i = 0; (n = value_at(info->values, i, &value)); i++)
+	for (size_t i = 0; info->values && (n = value_at(info->values, i, &value)); i++)
 		printf("%s%.*s", i ? " " : "", (int)n, value);
 }
 
@@ -172,7 +174,7 @@ print_zsh_option(const struct option_info *info)
 		fputs(info->kind == OPTION_MAYBE_TEXT ? "::" : ":", stdout);
 		print_escaped(info->argument, ":[]", "'\\''");
 		fputs(":", stdout);
-		if (info->values) {
+		if (has_values(info)) {
 			putchar('(');
 			print_values(info);
 			putchar(')');
@@ -237,7 +239,7 @@ print_fish_option(const struct verb *verb, const struct option_info *info)
 		printf(" -s %c", info->letter);
 	if (info->argument && info->kind != OPTION_MAYBE_TEXT)
 		fputs(" -x", stdout);
-	if (info->values) {
+	if (has_values(info)) {
 		fputs(" -a '", stdout);
 		print_values(info);
 		putchar('\'');

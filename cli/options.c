@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <platter/format.h>
 #include <platter/text.h>
 
 const struct option_info option_table[NR_OPTIONS] = {
@@ -15,11 +16,11 @@ const struct option_info option_table[NR_OPTIONS] = {
 	[OPT_QUIET] = { "quiet", 'q', OPTION_FLAG, NULL, NULL, "say nothing but errors" },
 	[OPT_PROGRESS] = { "progress", 0, OPTION_CHOICE, "HOW", "auto|bar|json|none",
 			   "auto (a bar on a terminal), bar, json (a line an event) or none" },
-	[OPT_INPUT_FORMAT] = { "input-format", 0, OPTION_TEXT, "NAME", "@formats",
+	[OPT_INPUT_FORMAT] = { "input-format", 0, OPTION_FORMAT, "NAME", NULL,
 			       "take what is read for this format instead of looking" },
 	[OPT_IGNORE_CHECKSUMS] = { "ignore-checksums", 0, OPTION_FLAG, NULL, NULL,
 				   "use damaged metadata as it is, to rescue data" },
-	[OPT_FORMAT] = { "format", 'O', OPTION_TEXT, "NAME", "@formats",
+	[OPT_FORMAT] = { "format", 'O', OPTION_FORMAT, "NAME", NULL,
 			 "format of the new image; else by its extension, else raw" },
 	[OPT_OPTION] = { "option", 'o', OPTION_PAIRS, "KEY=VALUE,...", NULL,
 			 "options of the format, as 'platter formats NAME' lists them" },
@@ -29,8 +30,8 @@ const struct option_info option_table[NR_OPTIONS] = {
 			 "leave out zeros: auto (64 KiB blocks), always (4 KiB) or never" },
 	[OPT_SPLIT] = { "split", 0, OPTION_SIZE, "SIZE", NULL,
 			"write a raw image in parts of this size: IMAGE.001 ..." },
-	[OPT_HASH] = { "hash", 0, OPTION_TEXT, "LIST", "sha256|sha512|sha1|md5|blake2b512",
-		       "hash the disk's bytes: sha256, sha512, sha1, md5, blake2b512" },
+	[OPT_HASH] = { "hash", 0, OPTION_TEXT, "LIST", "sha256|sha512|sha384|sha1|md5|blake2b512",
+		       "hash the disk's bytes: sha256, sha512, sha1, md5, ..." },
 	[OPT_VERIFY] = { "verify", 0, OPTION_FLAG, NULL, NULL,
 			 "read back what was written and compare" },
 	[OPT_STDOUT] = { "stdout", 0, OPTION_FLAG, NULL, NULL,
@@ -220,6 +221,18 @@ set_choice(const struct option_info *info, const char *text, uint64_t *ret, char
 }
 
 static int
+check_format(const struct option_info *info, const char *text, char **ret_why)
+{
+	const struct platter_format_info *format;
+
+	for (size_t i = 0; (format = platter_format_info(i)); i++)
+		if (!strcmp(format->name, text))
+			return 0;
+	return refuse(ret_why, "--%s is a format that 'platter formats' lists, not '%s'",
+		      info->name, text);
+}
+
+static int
 set_count(const struct option_info *info, const char *text, uint64_t *ret, char **ret_why)
 {
 	char *end;
@@ -252,6 +265,7 @@ set_option(struct arguments *args, enum option_id id, const char *text, char **r
 	value->given = true;
 	value->text = text;
 	switch (info->kind) {
+	case OPTION_FORMAT: return check_format(info, text, ret_why);
 	case OPTION_CHOICE: return set_choice(info, text, &value->number, ret_why);
 	case OPTION_COUNT: return set_count(info, text, &value->number, ret_why);
 	case OPTION_SIZE: return set_size(info, text, &value->number, ret_why);

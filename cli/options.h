@@ -55,6 +55,7 @@ enum option_id {
 enum option_kind {
 	OPTION_FLAG,
 	OPTION_TEXT,
+	OPTION_FORMAT,     /* name of an image format */
 	OPTION_MAYBE_TEXT, /* its argument may be left out: -c, -czstd, --compress=zstd */
 	OPTION_CHOICE,     /* one of `values` */
 	OPTION_SIZE,       /* bytes, as platter_parse_size() reads them; not 0 */
@@ -67,7 +68,7 @@ struct option_info {
 	char letter;      /* 0: none */
 	enum option_kind kind;
 	const char *argument; /* what --help calls it */
-	const char *values;   /* "auto|bar": what may stand there, "@formats", or NULL */
+	const char *values;   /* "auto|bar": what may stand there, or NULL */
 	const char *help;     /* one line */
 };
 extern const struct option_info option_table[NR_OPTIONS];

@@ -119,6 +119,8 @@ TEST(what_is_wrong_is_refused_in_words)
 		{ "--threads=0", "--threads is a number from 1 to 1024, not '0'" },
 		{ "--threads=-1", "--threads is a number from 1 to 1024, not '-1'" },
 		{ "--threads=1x", "--threads is a number from 1 to 1024, not '1x'" },
+		{ "--input-format=qcow9",
+		  "--input-format is a format that 'platter formats' lists, not 'qcow9'" },
 		{ "-ofoo", "option 'foo' is not KEY=VALUE" },
 		{ "-o=1", "option '=1' is not KEY=VALUE" },
 		{ "c", "unexpected argument 'c'" },
