@@ -4,8 +4,6 @@
 
 #include <fcntl.h>
 #include <linux/falloc.h>
-#include <linux/magic.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 /* What every file system takes as alignment of direct I/O, and no drive has larger sectors. */
@@ -14,8 +12,11 @@
 /* An unaligned direct read goes through a buffer of at most this size. */
 #define BOUNCE_SIZE MIB(1)
 
-/* Write-back starts after so many bytes, so that the flush at the end finds little to do. */
-#define SEND_AFTER MIB(8)
+/*
+ * Writes of this size go to the device at once, so that the flush at the end finds little to
+ * do.  Only the range just written: to have the whole file looked through took twice as long.
+ */
+#define SEND_FROM MIB(1)
 
 int
 pl_part_new(const char *path, struct pl_part **ret, struct platter_error *err)
@@ -335,16 +336,6 @@ is_aligned(const void *buf, size_t n, uint64_t at)
 	return ((uintptr_t)buf | n | at) % DIRECT_ALIGN == 0;
 }
 
-/* Start write-back now and then: the kernel would leave hundreds of megabytes to the flush. */
-static void
-start_write_back(struct pl_part *part, size_t n)
-{
-	if (atomic_fetch_add(&part->unsent, n) + n < SEND_AFTER)
-		return;
-	atomic_store(&part->unsent, 0);
-	sync_file_range(part->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-}
-
 /*
  * Direct and buffered writes meet in one file: the first cover whole pages, and the kernel
  * writes out and drops what the cache holds of these before and after, under the inode's lock.
@@ -377,8 +368,8 @@ pl_part_write(struct pl_part *part, const void *buf, size_t n, uint64_t at,
 		direct = direct && is_aligned(p, left, at);
 	}
 	pl_part_forget_holes(part);
-	if (!direct)
-		start_write_back(part, n);
+	if (r == 0 && !direct && n >= SEND_FROM)
+		sync_file_range(part->fd, (off_t)(at - n), (off_t)n, SYNC_FILE_RANGE_WRITE);
 	return r;
 }
 

@@ -25,7 +25,6 @@ struct pl_part {
 	uint32_t sector_size, physical_sector_size;
 	uint64_t size; /* when it was opened */
 	struct pl_file_id id;
-	atomic_uint_fast64_t unsent; /* bytes written since write-back was last started */
 
 	pthread_mutex_t hole_lock;       /* guards the last answer about holes: */
 	uint64_t known_start, known_end; /* [start, end) is all hole, or has none */
