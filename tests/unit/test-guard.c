@@ -117,7 +117,8 @@ TEST(disk_is_refused_when_a_partition_is_mounted)
 	EXPECT_EQ(run("mke2fs -q %s", partition), 0);
 	EXPECT_OK(pl_guard_device(loop, &err));
 	folder = mount_on(partition);
-	snprintf(words, sizeof words, "'%s' is in use: '%s' is mounted on '%s'", loop, partition, folder);
+	snprintf(words, sizeof words, "'%s' is in use: '%s' is mounted on '%s'", loop, partition,
+		 folder);
 	expect_busy(loop, words, folder);
 	expect_busy(partition, "it is mounted on", folder);
 	EXPECT_OK(pl_guard_device(second, &err));
