@@ -182,7 +182,7 @@ say_what_is_on_it(FILE *to, const struct platter_description *d)
 		/* Beside a table: a hybrid disc, or what is left from before the table was made. */
 		say(to, "%s %s %s.",
 		    d->nr_tables ? "Its start can also be read as"
-		    : i		 ? "It may also hold"
+		    : i          ? "It may also hold"
 				 : "It holds",
 		    article(what), what);
 	}

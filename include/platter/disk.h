@@ -53,17 +53,18 @@ extern "C" {
 struct platter_disk;
 
 enum platter_open_flags {
-	PLATTER_OPEN_WRITE = 1 << 0,		/* for writing as well as reading */
-	PLATTER_OPEN_EXCLUSIVE = 1 << 1,	/* refuse a block device that anything else uses */
-	PLATTER_OPEN_IGNORE_CHECKSUMS = 1 << 2,	/* take damaged metadata as it is: for rescuing data */
-	PLATTER_OPEN_NO_BACKING = 1 << 3,	/* an overlay alone; its holes read as zeros */
-	PLATTER_OPEN_DIRECT = 1 << 4,		/* read from the medium, past the page cache */
+	PLATTER_OPEN_WRITE = 1 << 0,     /* for writing as well as reading */
+	PLATTER_OPEN_EXCLUSIVE = 1 << 1, /* refuse a block device that anything else uses */
+	PLATTER_OPEN_IGNORE_CHECKSUMS =
+		1 << 2,                   /* take damaged metadata as it is: for rescuing data */
+	PLATTER_OPEN_NO_BACKING = 1 << 3, /* an overlay alone; its holes read as zeros */
+	PLATTER_OPEN_DIRECT = 1 << 4,     /* read from the medium, past the page cache */
 };
 
 struct platter_open_options {
-	size_t size;		/* sizeof(struct platter_open_options) */
-	unsigned flags;		/* enum platter_open_flags */
-	const char *format;	/* format of the outermost element, or NULL to look */
+	size_t size;        /* sizeof(struct platter_open_options) */
+	unsigned flags;     /* enum platter_open_flags */
+	const char *format; /* format of the outermost element, or NULL to look */
 };
 
 /*
@@ -131,21 +132,22 @@ PLATTER_API int platter_discard(struct platter_disk *disk, uint64_t offset, uint
 PLATTER_API int platter_flush(struct platter_disk *disk, struct platter_error *err);
 
 enum platter_kind {
-	PLATTER_DATA,	/* stored bytes */
-	PLATTER_ZERO,	/* reads as zeros, nothing stored */
-	PLATTER_HOLE,	/* never written here: reads as zeros */
-	PLATTER_BAD,	/* could not be read from the original; reads as zeros */
+	PLATTER_DATA, /* stored bytes */
+	PLATTER_ZERO, /* reads as zeros, nothing stored */
+	PLATTER_HOLE, /* never written here: reads as zeros */
+	PLATTER_BAD,  /* could not be read from the original; reads as zeros */
 };
 
 /* One run of a disk's map; see platter_map(). */
 struct platter_extent {
-	uint64_t offset;	/* where it starts on the disk */
-	uint64_t length;	/* > 0 */
+	uint64_t offset; /* where it starts on the disk */
+	uint64_t length; /* > 0 */
 	enum platter_kind kind;
-	bool compressed;	/* PLATTER_DATA: stored through a codec */
-	uint32_t depth;		/* 0: in the image itself; 1: in its backing file; ... */
-	uint64_t stored_offset;	/* PLATTER_DATA: byte in the file that holds it, UINT64_MAX unknown */
-	uint64_t stored_length;	/* PLATTER_DATA: bytes stored; `length` unless compressed */
+	bool compressed; /* PLATTER_DATA: stored through a codec */
+	uint32_t depth;  /* 0: in the image itself; 1: in its backing file; ... */
+	uint64_t
+		stored_offset; /* PLATTER_DATA: byte in the file that holds it, UINT64_MAX unknown */
+	uint64_t stored_length; /* PLATTER_DATA: bytes stored; `length` unless compressed */
 };
 
 /*

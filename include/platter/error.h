@@ -33,14 +33,17 @@ extern "C" {
 #define PLATTER_NO_OFFSET UINT64_MAX
 
 struct platter_error {
-	int code;		/* negative errno; the value that the call returned */
-	uint64_t offset;	/* byte of `place` where the trouble is, or PLATTER_NO_OFFSET */
-	char place[512];	/* the file or disk that `offset` counts in, or "" */
-	char message[1024];	/* one phrase: what failed and why; lower case, no full stop */
-	char hint[512];		/* what the user can do about it, or "" */
+	int code;           /* negative errno; the value that the call returned */
+	uint64_t offset;    /* byte of `place` where the trouble is, or PLATTER_NO_OFFSET */
+	char place[512];    /* the file or disk that `offset` counts in, or "" */
+	char message[1024]; /* one phrase: what failed and why; lower case, no full stop */
+	char hint[512];     /* what the user can do about it, or "" */
 };
 
-#define PLATTER_ERROR_INIT { .offset = PLATTER_NO_OFFSET }
+#define PLATTER_ERROR_INIT                  \
+	{                                   \
+		.offset = PLATTER_NO_OFFSET \
+	}
 
 #ifdef __cplusplus
 }

@@ -12,25 +12,25 @@ extern "C" {
 /* An option that a format takes when it is created: -o KEY=VALUE. */
 struct platter_option_info {
 	const char *key;
-	const char *values;	/* "zstd|zlib", "512..2M", "PATH" */
-	const char *help;	/* one line, with the default */
+	const char *values; /* "zstd|zlib", "512..2M", "PATH" */
+	const char *help;   /* one line, with the default */
 };
 
 enum platter_ability {
 	PLATTER_CAN_READ = 1 << 0,
-	PLATTER_CAN_WRITE = 1 << 1,	/* random writes into an existing image */
+	PLATTER_CAN_WRITE = 1 << 1, /* random writes into an existing image */
 	PLATTER_CAN_CREATE = 1 << 2,
 	PLATTER_CAN_COMPRESS = 1 << 3,
-	PLATTER_CAN_BACK = 1 << 4,	/* backing files */
-	PLATTER_CAN_SNAPSHOT = 1 << 5,	/* internal snapshots are read */
-	PLATTER_CAN_CHECK = 1 << 6,	/* has structure that `verify` checks */
+	PLATTER_CAN_BACK = 1 << 4,     /* backing files */
+	PLATTER_CAN_SNAPSHOT = 1 << 5, /* internal snapshots are read */
+	PLATTER_CAN_CHECK = 1 << 6,    /* has structure that `verify` checks */
 };
 
 struct platter_format_info {
 	const char *name, *longname;
-	const char *const *extensions;	/* NULL-terminated, without the dot */
-	unsigned abilities;		/* enum platter_ability */
-	const struct platter_option_info *options;	/* ends with key == NULL */
+	const char *const *extensions;             /* NULL-terminated, without the dot */
+	unsigned abilities;                        /* enum platter_ability */
+	const struct platter_option_info *options; /* ends with key == NULL */
 };
 
 /* The index-th format, index from 0; NULL past the last.  Static storage. */

@@ -18,9 +18,9 @@ extern "C" {
 #endif
 
 enum platter_sparse {
-	PLATTER_SPARSE_AUTO,	/* keep holes, and leave out zeros in 64 KiB blocks */
-	PLATTER_SPARSE_ALWAYS,	/* leave out zeros in 4 KiB blocks */
-	PLATTER_SPARSE_NEVER,	/* store every byte */
+	PLATTER_SPARSE_AUTO,   /* keep holes, and leave out zeros in 64 KiB blocks */
+	PLATTER_SPARSE_ALWAYS, /* leave out zeros in 4 KiB blocks */
+	PLATTER_SPARSE_NEVER,  /* store every byte */
 };
 
 struct platter_key_value {
@@ -28,36 +28,36 @@ struct platter_key_value {
 };
 
 struct platter_create_options {
-	size_t size;			/* sizeof(struct platter_create_options) */
-	const char *format;		/* of the new image; NULL: by the target's extension, else raw */
-	const struct platter_key_value *options;	/* -o KEY=VALUE, the format's own */
+	size_t size;        /* sizeof(struct platter_create_options) */
+	const char *format; /* of the new image; NULL: by the target's extension, else raw */
+	const struct platter_key_value *options; /* -o KEY=VALUE, the format's own */
 	size_t nr_options;
-	const char *compress;		/* NULL none; "" the format's default; "zstd", "zlib:6", ... */
+	const char *compress; /* NULL none; "" the format's default; "zstd", "zlib:6", ... */
 	enum platter_sparse sparse;
-	uint64_t split;			/* bytes a part, 0: one file */
-	const char *hashes;		/* "sha256,md5": of the disk's bytes; NULL none */
-	bool verify;			/* read back and compare what was written */
-	bool resume;			/* go on with TARGET.part where it stopped */
-	bool overwrite;			/* replace an existing file */
-	bool no_sync;			/* do not wait until the image is on stable storage */
-	unsigned threads;		/* 0: one a processor */
+	uint64_t split;     /* bytes a part, 0: one file */
+	const char *hashes; /* "sha256,md5": of the disk's bytes; NULL none */
+	bool verify;        /* read back and compare what was written */
+	bool resume;        /* go on with TARGET.part where it stopped */
+	bool overwrite;     /* replace an existing file */
+	bool no_sync;       /* do not wait until the image is on stable storage */
+	unsigned threads;   /* 0: one a processor */
 };
 
 #define PLATTER_MAX_HASHES 4
 
 struct platter_hash {
-	char name[16];	/* "sha256" */
-	char hex[129];	/* of the disk's bytes, lower case */
+	char name[16]; /* "sha256" */
+	char hex[129]; /* of the disk's bytes, lower case */
 };
 
 struct platter_copy_result {
-	uint64_t size;		/* bytes of the disk */
-	uint64_t data;		/* of these stored */
-	uint64_t zero;		/* of these left out as zeros or holes */
-	uint64_t bad;		/* of these unreadable in the original */
-	uint64_t kept;		/* of these already there when work resumed */
-	uint64_t shared;	/* of these shared with the source instead of copied */
-	uint64_t stored;	/* bytes that the target takes up; UINT64_MAX for a stream */
+	uint64_t size;   /* bytes of the disk */
+	uint64_t data;   /* of these stored */
+	uint64_t zero;   /* of these left out as zeros or holes */
+	uint64_t bad;    /* of these unreadable in the original */
+	uint64_t kept;   /* of these already there when work resumed */
+	uint64_t shared; /* of these shared with the source instead of copied */
+	uint64_t stored; /* bytes that the target takes up; UINT64_MAX for a stream */
 	double seconds;
 	bool verified;
 	struct platter_hash hashes[PLATTER_MAX_HASHES];
@@ -87,11 +87,11 @@ PLATTER_API int platter_create_empty(const char *target, uint64_t size,
 				     struct platter_error *err);
 
 struct platter_restore_options {
-	size_t size;		/* sizeof(struct platter_restore_options) */
-	bool wipe_rest;		/* make what lies past the source read as zeros */
-	bool no_gpt_fix;	/* leave the GPT as it is in the source */
+	size_t size;     /* sizeof(struct platter_restore_options) */
+	bool wipe_rest;  /* make what lies past the source read as zeros */
+	bool no_gpt_fix; /* leave the GPT as it is in the source */
 	bool verify;
-	bool resume;		/* skip what the target already holds */
+	bool resume; /* skip what the target already holds */
 	const char *hashes;
 	unsigned threads;
 };
@@ -118,22 +118,22 @@ PLATTER_API int platter_restore(struct platter_disk *source, const char *target,
 				struct platter_error *err);
 
 enum platter_severity {
-	PLATTER_NOTE,		/* worth knowing; nothing is wrong */
-	PLATTER_LEAK,		/* space is lost, no data */
-	PLATTER_DAMAGE,		/* data or structure is wrong */
+	PLATTER_NOTE,   /* worth knowing; nothing is wrong */
+	PLATTER_LEAK,   /* space is lost, no data */
+	PLATTER_DAMAGE, /* data or structure is wrong */
 };
 
 struct platter_finding {
 	enum platter_severity severity;
-	uint64_t offset;	/* in the image file, or PLATTER_NO_OFFSET */
-	const char *message;	/* valid during the call */
+	uint64_t offset;     /* in the image file, or PLATTER_NO_OFFSET */
+	const char *message; /* valid during the call */
 };
 
 struct platter_verify_result {
-	uint64_t damages, leaks, notes;	/* findings of each severity */
-	uint64_t size;			/* bytes of the disk */
-	uint64_t read;			/* bytes read and decoded */
-	uint64_t checksummed;		/* of these compared with checksums that the image stores */
+	uint64_t damages, leaks, notes; /* findings of each severity */
+	uint64_t size;                  /* bytes of the disk */
+	uint64_t read;                  /* bytes read and decoded */
+	uint64_t checksummed;           /* of these compared with checksums that the image stores */
 	double seconds;
 	struct platter_hash hashes[PLATTER_MAX_HASHES];
 	size_t nr_hashes;
@@ -152,13 +152,13 @@ PLATTER_API int platter_verify(struct platter_disk *disk, const char *hashes,
 			       struct platter_verify_result *ret, struct platter_error *err);
 
 struct platter_compare_result {
-	bool equal;			/* same size and bytes */
-	bool equal_but_zero_tail;	/* the longer one ends in zeros; all else is the same */
+	bool equal;               /* same size and bytes */
+	bool equal_but_zero_tail; /* the longer one ends in zeros; all else is the same */
 	uint64_t size_a, size_b;
-	uint64_t first_difference;	/* offset, or PLATTER_NO_OFFSET */
-	uint64_t different_bytes;	/* within the common length */
-	uint64_t different_extents;	/* runs of 512-byte blocks that differ */
-	uint64_t nonzero_tail_offset;	/* first byte that is not zero past the common length */
+	uint64_t first_difference;    /* offset, or PLATTER_NO_OFFSET */
+	uint64_t different_bytes;     /* within the common length */
+	uint64_t different_extents;   /* runs of 512-byte blocks that differ */
+	uint64_t nonzero_tail_offset; /* first byte that is not zero past the common length */
 	double seconds;
 };
 

@@ -20,19 +20,20 @@ extern "C" {
 #endif
 
 struct platter_progress_event {
-	const char *phase;	/* "copying", "verifying", "comparing", "checking", "hashing", "syncing" */
-	uint64_t done;		/* bytes of the disk dealt with in this phase */
-	uint64_t total;		/* of so many, or UINT64_MAX if not known */
-	uint64_t moved;		/* bytes really read: holes are dealt with but not moved */
-	double seconds;		/* since the phase began */
-	double rate;		/* bytes a second dealt with, lately */
-	double left;		/* seconds to go as far as can be told, or -1 */
+	const char
+		*phase; /* "copying", "verifying", "comparing", "checking", "reading", "hashing" */
+	uint64_t done;  /* bytes of the disk dealt with in this phase */
+	uint64_t total; /* of so many, or UINT64_MAX if not known */
+	uint64_t moved; /* bytes really read: holes are dealt with but not moved */
+	double seconds; /* since the phase began */
+	double rate;    /* bytes a second dealt with, lately */
+	double left;    /* seconds to go as far as can be told, or -1 */
 };
 
 struct platter_progress {
 	void (*report)(const struct platter_progress_event *event, void *closure);
 	void *closure;
-	atomic_bool cancelled;	/* set by platter_cancel(); the job then ends with -ECANCELED */
+	atomic_bool cancelled; /* set by platter_cancel(); the job then ends with -ECANCELED */
 };
 
 /* Ask the job that uses `progress` to stop.  Async-signal-safe. */

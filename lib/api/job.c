@@ -30,8 +30,8 @@ platter_create(struct platter_disk *source, const char *target,
 }
 
 int
-platter_create_empty(const char *target, uint64_t size, const struct platter_create_options *options,
-		     struct platter_error *err)
+platter_create_empty(const char *target, uint64_t size,
+		     const struct platter_create_options *options, struct platter_error *err)
 {
 	struct platter_create_options o;
 	int r;

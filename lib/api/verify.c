@@ -22,5 +22,5 @@ platter_compare(struct platter_disk *a, struct platter_disk *b, struct platter_p
 {
 	if (!a || !b || !ret)
 		return pl_invalid(err, "no two disks to compare");
-	return pl_compare(a->place->disk, b->place->disk, progress, ret, err);
+	return pl_compare(a->place->disk, b->place->disk, "comparing", progress, ret, err);
 }

@@ -14,15 +14,15 @@
 #define NR_BUCKETS 4096
 
 struct entry {
-	uint64_t disk, chunk_offset;	/* the key, with: */
+	uint64_t disk, chunk_offset; /* the key, with: */
 	unsigned generation;
-	uint8_t *bytes;			/* NULL while it is being decoded */
+	uint8_t *bytes; /* NULL while it is being decoded */
 	uint32_t length;
-	unsigned users;			/* threads that decode, wait or copy; not evicted while any */
-	int failed;			/* result of the decoding, when < 0: no longer in the table */
+	unsigned users; /* threads that decode, wait or copy; not evicted while any */
+	int failed;     /* result of the decoding, when < 0: no longer in the table */
 	struct platter_error *err;
-	struct entry *next;		/* in its bucket */
-	struct entry *older, *newer;	/* in order of use, ready entries only */
+	struct entry *next;          /* in its bucket */
+	struct entry *older, *newer; /* in order of use, ready entries only */
 };
 
 /* Guards everything below and in the entries, but for the bytes of ready ones. */
@@ -123,8 +123,8 @@ fill(struct entry *e, const struct pl_extent *extent)
 }
 
 int
-pl_cache_read(struct pl_disk *owner, const struct pl_extent *extent, void *buf, size_t n, size_t skip,
-	      struct platter_error *err)
+pl_cache_read(struct pl_disk *owner, const struct pl_extent *extent, void *buf, size_t n,
+	      size_t skip, struct platter_error *err)
 {
 	unsigned generation = atomic_load(&owner->generation);
 	struct entry **bucket, *e;
@@ -150,9 +150,12 @@ pl_cache_read(struct pl_disk *owner, const struct pl_extent *extent, void *buf, 
 			pthread_mutex_unlock(&lock);
 			return pl_no_memory(err);
 		}
-		*e = (struct entry){ .disk = owner->id, .chunk_offset = extent->chunk_offset,
-				     .generation = generation, .length = extent->chunk_length,
-				     .users = 1, .next = *bucket };
+		*e = (struct entry){ .disk = owner->id,
+				     .chunk_offset = extent->chunk_offset,
+				     .generation = generation,
+				     .length = extent->chunk_length,
+				     .users = 1,
+				     .next = *bucket };
 		*bucket = e;
 		fill(e, extent);
 	}

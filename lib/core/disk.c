@@ -53,8 +53,8 @@ pl_disk_stack(struct pl_disk *disk, const struct pl_disk *below, struct platter_
 	if (!below || below->depth < disk->depth)
 		return 0;
 	if (below->depth + 1 > PL_MAX_DEPTH)
-		return pl_over_limit(err, PLATTER_NO_OFFSET, "more than %d layers of images on each other",
-				     PL_MAX_DEPTH);
+		return pl_over_limit(err, PLATTER_NO_OFFSET,
+				     "more than %d layers of images on each other", PL_MAX_DEPTH);
 	disk->depth = below->depth + 1;
 	return 0;
 }
@@ -66,7 +66,8 @@ check_range(const struct pl_disk *disk, uint64_t offset, uint64_t length, struct
 	if (pl_in_range(offset, length, disk->size))
 		return 0;
 	return pl_fail_at(err, -ERANGE, offset,
-			  "%" PRIu64 " bytes at %" PRIu64 " pass the end of '%s' (%" PRIu64 " bytes)",
+			  "%" PRIu64 " bytes at %" PRIu64 " pass the end of '%s' (%" PRIu64
+			  " bytes)",
 			  length, offset, disk->name, disk->size);
 }
 
@@ -78,8 +79,8 @@ pl_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_extent 
 	int r;
 
 	if (offset >= disk->size || !length)
-		return pl_fail_at(err, -ERANGE, offset, "offset %" PRIu64 " is past the end of '%s'",
-				  offset, disk->name);
+		return pl_fail_at(err, -ERANGE, offset,
+				  "offset %" PRIu64 " is past the end of '%s'", offset, disk->name);
 	length = PL_MIN(length, disk->size - offset);
 	r = disk->ops->map(disk, offset, length, &e, err);
 	if (r < 0) {
@@ -141,7 +142,8 @@ pl_resolve(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned flag
 		}
 		if (!pl_in_range(e.stored_offset, length, e.below->size)) {
 			r = pl_corrupt(err, e.stored_offset,
-				       "byte %" PRIu64 " of '%s' is stored past the end of '%s' (%" PRIu64
+				       "byte %" PRIu64
+				       " of '%s' is stored past the end of '%s' (%" PRIu64
 				       " bytes)",
 				       offset, disk->name, e.below->name, e.below->size);
 			pl_hint(err, "the file is cut short: compare its size with the original");
@@ -164,7 +166,8 @@ pl_span(struct pl_disk *disk, uint64_t offset, uint64_t length, enum platter_kin
 
 	while (done < length && offset + done < disk->size) {
 		struct pl_piece p;
-		int r = pl_resolve(disk, offset + done, length - done, PL_RESOLVE_LEAF_HOLES, &p, err);
+		int r = pl_resolve(disk, offset + done, length - done, PL_RESOLVE_LEAF_HOLES, &p,
+				   err);
 
 		if (r < 0)
 			return r;
@@ -189,8 +192,8 @@ begin_write(struct pl_disk *disk, uint64_t offset, uint64_t length, struct platt
 
 	if (!disk->writable || !disk->ops->write)
 		return pl_fail(err, -EROFS, "'%s' is open for reading only", disk->name);
-	if (disk->growable ? __builtin_add_overflow(offset, length, &end) || end > INT64_MAX :
-			     !pl_in_range(offset, length, disk->size))
+	if (disk->growable ? __builtin_add_overflow(offset, length, &end) || end > INT64_MAX
+			   : !pl_in_range(offset, length, disk->size))
 		return check_range(disk, offset, length, err) ? -ERANGE : -EFBIG;
 	if (!disk->ops->parallel_writes)
 		pthread_mutex_lock(&disk->write_lock);
@@ -209,7 +212,8 @@ end_write(struct pl_disk *disk, int r, struct platter_error *err)
 }
 
 int
-pl_write(struct pl_disk *disk, const void *buf, size_t n, uint64_t offset, struct platter_error *err)
+pl_write(struct pl_disk *disk, const void *buf, size_t n, uint64_t offset,
+	 struct platter_error *err)
 {
 	int r = begin_write(disk, offset, n, err);
 
@@ -259,7 +263,10 @@ pl_discard(struct pl_disk *disk, uint64_t offset, uint64_t length, struct platte
 
 	if (r < 0)
 		return r;
-	return end_write(disk, length && disk->ops->discard ? disk->ops->discard(disk, offset, length, err) : 0,
+	return end_write(disk,
+			 length && disk->ops->discard
+				 ? disk->ops->discard(disk, offset, length, err)
+				 : 0,
 			 err);
 }
 

@@ -39,30 +39,32 @@ struct pl_disk;
  */
 struct pl_decoder {
 	const char *name;
-	int (*decode)(const struct pl_decoder *decoder, const uint8_t *in, size_t in_size, uint8_t *out,
-		      size_t out_size, uint64_t chunk_offset, struct platter_error *err);
+	int (*decode)(const struct pl_decoder *decoder, const uint8_t *in, size_t in_size,
+		      uint8_t *out, size_t out_size, uint64_t chunk_offset,
+		      struct platter_error *err);
 };
 
 /* One extent of a disk's own map, starting at the offset that was asked for. */
 struct pl_extent {
-	uint64_t length;		/* > 0; may pass what was asked for, and the disk's end */
+	uint64_t length; /* > 0; may pass what was asked for, and the disk's end */
 	enum platter_kind kind;
-	struct pl_disk *below;		/* DATA: the disk that stores it, borrowed; NULL: a leaf's own */
-	uint64_t stored_offset;		/* DATA: of the asked offset in `below`; of the chunk with a decoder */
-	const struct pl_decoder *decoder;	/* DATA: NULL: stored as is */
-	uint64_t stored_length;		/* with a decoder: bytes stored for the chunk */
-	uint64_t chunk_offset;		/* with a decoder: where the chunk begins on this disk, */
-	uint32_t chunk_length;		/* and how many bytes it decodes to; the extent lies within */
+	struct pl_disk *below; /* DATA: the disk that stores it, borrowed; NULL: a leaf's own */
+	uint64_t
+		stored_offset; /* DATA: of the asked offset in `below`; of the chunk with a decoder */
+	const struct pl_decoder *decoder; /* DATA: NULL: stored as is */
+	uint64_t stored_length;           /* with a decoder: bytes stored for the chunk */
+	uint64_t chunk_offset;            /* with a decoder: where the chunk begins on this disk, */
+	uint32_t chunk_length; /* and how many bytes it decodes to; the extent lies within */
 };
 
 enum pl_zero_flags {
-	PL_ZERO_MAY_UNMAP = 1 << 0,	/* the range need not stay allocated */
-	PL_ZERO_NO_FALLBACK = 1 << 1,	/* -ENOTSUP rather than writing zeros */
+	PL_ZERO_MAY_UNMAP = 1 << 0,   /* the range need not stay allocated */
+	PL_ZERO_NO_FALLBACK = 1 << 1, /* -ENOTSUP rather than writing zeros */
 };
 
 /* A driver's operations.  NULL is allowed where it says so. */
 struct pl_disk_ops {
-	const char *name;	/* "file", "qcow2", "partition", ... */
+	const char *name; /* "file", "qcow2", "partition", ... */
 
 	/* The extent at `offset` (< size).  `length` is how far the caller will look, a hint. */
 	int (*map)(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_extent *ret,
@@ -99,24 +101,24 @@ struct pl_disk_ops {
 	/* Frees the disk itself.  Called once, when the last reference is gone; never fails. */
 	void (*free)(struct pl_disk *disk);
 
-	bool parallel_writes;	/* write, zero and discard of separate ranges may run at once */
+	bool parallel_writes; /* write, zero and discard of separate ranges may run at once */
 };
 
 /* A driver embeds this as its first member; see pl_disk_init(). */
 struct pl_disk {
 	const struct pl_disk_ops *ops;
-	char *name;			/* for messages: a path or place; owned */
-	uint64_t size;			/* bytes; UINT64_MAX: a stream that has not ended */
-	uint32_t sector_size;		/* logical, 512 if not known */
+	char *name;           /* for messages: a path or place; owned */
+	uint64_t size;        /* bytes; UINT64_MAX: a stream that has not ended */
+	uint32_t sector_size; /* logical, 512 if not known */
 	uint32_t physical_sector_size;
 	bool writable;
-	bool growable;			/* a file: writing past the end extends it */
-	bool sequential;		/* a stream: read, or written, once, from front to back */
-	struct pl_disk *parent;		/* what holes fall through to, or NULL; a reference */
-	unsigned depth;			/* layers below, kept by pl_disk_stack() */
-	uint64_t id;			/* unique in the process: names its chunks in the cache */
+	bool growable;          /* a file: writing past the end extends it */
+	bool sequential;        /* a stream: read, or written, once, from front to back */
+	struct pl_disk *parent; /* what holes fall through to, or NULL; a reference */
+	unsigned depth;         /* layers below, kept by pl_disk_stack() */
+	uint64_t id;            /* unique in the process: names its chunks in the cache */
 	atomic_uint refs;
-	atomic_uint generation;		/* of the cached chunks; writing starts a new one */
+	atomic_uint generation; /* of the cached chunks; writing starts a new one */
 	pthread_mutex_t write_lock;
 };
 
@@ -130,7 +132,7 @@ int pl_disk_init(struct pl_disk *disk, const struct pl_disk_ops *ops, const char
 void pl_disk_done(struct pl_disk *disk);
 
 struct pl_disk *pl_disk_ref(struct pl_disk *disk);
-void pl_disk_unref(struct pl_disk *disk);	/* NULL is allowed */
+void pl_disk_unref(struct pl_disk *disk); /* NULL is allowed */
 
 static inline void
 pl_disk_autounref_(struct pl_disk **disk)
@@ -149,17 +151,18 @@ int pl_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_ext
 /* Where bytes of a disk really are, all layers resolved. */
 struct pl_piece {
 	uint64_t length;
-	enum platter_kind kind;		/* never HOLE with a parent: ZERO where nothing is below */
-	uint32_t depth;			/* parents gone through */
-	struct pl_disk *leaf;		/* DATA, no decoder: the leaf, borrowed, and the offset in it */
+	enum platter_kind kind; /* never HOLE with a parent: ZERO where nothing is below */
+	uint32_t depth;         /* parents gone through */
+	struct pl_disk *leaf;   /* DATA, no decoder: the leaf, borrowed, and the offset in it */
 	uint64_t leaf_offset;
-	struct pl_disk *owner;		/* DATA, decoder: the disk whose chunk it is, borrowed, */
-	uint64_t owner_offset;		/* and the offset in that disk, */
-	struct pl_extent extent;	/* and its extent there */
+	struct pl_disk *owner;   /* DATA, decoder: the disk whose chunk it is, borrowed, */
+	uint64_t owner_offset;   /* and the offset in that disk, */
+	struct pl_extent extent; /* and its extent there */
 };
 
 enum pl_resolve_flags {
-	PL_RESOLVE_LEAF_HOLES = 1 << 0,	/* ask the leaf for its holes too: it may cost a system call */
+	PL_RESOLVE_LEAF_HOLES =
+		1 << 0, /* ask the leaf for its holes too: it may cost a system call */
 };
 
 int pl_resolve(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned flags,

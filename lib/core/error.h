@@ -24,11 +24,11 @@ void pl_set_error(struct platter_error *err, int code, uint64_t at, const char *
 #define pl_fail_at(err, code, at, ...) (pl_set_error(err, code, at, __VA_ARGS__), (code))
 
 /* The image contradicts its format (-EUCLEAN), is beyond us (-ENOTSUP), passes a limit (-EFBIG). */
-#define pl_corrupt(err, at, ...) pl_fail_at(err, -EUCLEAN, at, __VA_ARGS__)
+#define pl_corrupt(err, at, ...)     pl_fail_at(err, -EUCLEAN, at, __VA_ARGS__)
 #define pl_unsupported(err, at, ...) pl_fail_at(err, -ENOTSUP, at, __VA_ARGS__)
-#define pl_over_limit(err, at, ...) pl_fail_at(err, -EFBIG, at, __VA_ARGS__)
-#define pl_invalid(err, ...) pl_fail_at(err, -EINVAL, PLATTER_NO_OFFSET, __VA_ARGS__)
-#define pl_fail(err, code, ...) pl_fail_at(err, code, PLATTER_NO_OFFSET, __VA_ARGS__)
+#define pl_over_limit(err, at, ...)  pl_fail_at(err, -EFBIG, at, __VA_ARGS__)
+#define pl_invalid(err, ...)         pl_fail_at(err, -EINVAL, PLATTER_NO_OFFSET, __VA_ARGS__)
+#define pl_fail(err, code, ...)      pl_fail_at(err, code, PLATTER_NO_OFFSET, __VA_ARGS__)
 
 /* "cannot WHAT: strerror(-code)"; `code` is a negative errno. */
 int pl_fail_errno(struct platter_error *err, int code, const char *format, ...) PL_PRINTF(3, 4)

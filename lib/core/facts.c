@@ -93,8 +93,8 @@ grow(struct pl_arena *a, const void *array, size_t nr, size_t *capacity, size_t 
 static void
 add_fact(struct pl_facts *f, const struct platter_fact *fact)
 {
-	struct platter_fact *array = grow(f->arena, f->list.facts, f->list.nr_facts,
-					  &f->facts_capacity, sizeof *array);
+	struct platter_fact *array =
+		grow(f->arena, f->list.facts, f->list.nr_facts, &f->facts_capacity, sizeof *array);
 
 	if (!array)
 		return;
@@ -114,7 +114,9 @@ pl_fact_text(struct pl_facts *f, const char *key, const char *label, const char 
 	va_end(args);
 	text = pl_text_from_bytes(s.text ? s.text : "", s.length);
 	pl_str_done(&s);
-	add_fact(f, &(struct platter_fact){ .key = key, .label = label, .type = PLATTER_FACT_TEXT,
+	add_fact(f, &(struct platter_fact){ .key = key,
+					    .label = label,
+					    .type = PLATTER_FACT_TEXT,
 					    .text = pl_arena_take(f->arena, text) });
 }
 
@@ -122,8 +124,9 @@ static void
 add_number(struct pl_facts *f, const char *key, const char *label, enum platter_fact_type type,
 	   uint64_t number)
 {
-	add_fact(f, &(struct platter_fact){ .key = key, .label = label, .type = type,
-					    .text = "", .number = number });
+	add_fact(f,
+		 &(struct platter_fact){
+			 .key = key, .label = label, .type = type, .text = "", .number = number });
 }
 
 void

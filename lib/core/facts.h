@@ -15,9 +15,9 @@
 /* Memory that is freed all at once.  Start from {0}. */
 struct pl_arena {
 	struct pl_arena_block *blocks;
-	bool failed;	/* an allocation failed: the result is not whole */
+	bool failed; /* an allocation failed: the result is not whole */
 };
-void *pl_arena_alloc(struct pl_arena *a, size_t n);	/* zeroed; NULL sets a->failed */
+void *pl_arena_alloc(struct pl_arena *a, size_t n); /* zeroed; NULL sets a->failed */
 char *pl_arena_strdup(struct pl_arena *a, const char *text);
 char *pl_arena_format(struct pl_arena *a, const char *format, ...) PL_PRINTF(2, 3);
 /* A copy of `text` in the arena, and free(text); NULL becomes "". */

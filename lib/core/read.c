@@ -13,7 +13,7 @@
 struct scratch {
 	uint8_t *bytes;
 	size_t size;
-	bool busy;	/* decoding may read through another decoder below */
+	bool busy; /* decoding may read through another decoder below */
 };
 
 static pthread_key_t scratch_key;
@@ -96,8 +96,8 @@ pl_decode_chunk(const struct pl_extent *e, uint8_t *out, struct platter_error *e
 		return pl_no_memory(err);
 	r = pl_read_once(e->below, stored, (size_t)e->stored_length, e->stored_offset, err);
 	if (r == 0) {
-		r = e->decoder->decode(e->decoder, stored, (size_t)e->stored_length, out, e->chunk_length,
-				       e->chunk_offset, err);
+		r = e->decoder->decode(e->decoder, stored, (size_t)e->stored_length, out,
+				       e->chunk_length, e->chunk_offset, err);
 		if (r < 0 && err) {
 			if (err->offset == PLATTER_NO_OFFSET)
 				err->offset = e->stored_offset;
@@ -157,7 +157,7 @@ struct parallel_read {
 	uint64_t offset;
 	bool once;
 	pthread_mutex_t lock;
-	int result;			/* of the first part that failed */
+	int result; /* of the first part that failed */
 	struct platter_error err;
 };
 
@@ -187,15 +187,20 @@ static int
 read_any(struct pl_disk *disk, void *buf, size_t n, uint64_t offset, bool once,
 	 struct platter_error *err)
 {
-	struct parallel_read pr = { .disk = disk, .buf = buf, .n = n, .offset = offset, .once = once,
+	struct parallel_read pr = { .disk = disk,
+				    .buf = buf,
+				    .n = n,
+				    .offset = offset,
+				    .once = once,
 				    .lock = PTHREAD_MUTEX_INITIALIZER };
 	struct pl_piece first;
 	int r;
 
 	if (!pl_in_range(offset, n, disk->size))
 		return pl_fail_at(err, -ERANGE, offset,
-				  "%zu bytes at %" PRIu64 " pass the end of '%s' (%" PRIu64 " bytes)", n,
-				  offset, disk->name, disk->size);
+				  "%zu bytes at %" PRIu64 " pass the end of '%s' (%" PRIu64
+				  " bytes)",
+				  n, offset, disk->name, disk->size);
 	if (!n)
 		return 0;
 	if (n < 2 * PART || pl_on_worker())
@@ -249,8 +254,8 @@ pl_read_alloc(struct pl_disk *disk, size_t n, uint64_t offset, uint8_t **ret,
 	/* Before allocating: a table that the file cannot hold must not cost its size. */
 	if (!pl_in_range(offset, n, disk->size))
 		return pl_corrupt(err, offset,
-				  "table of %zu bytes at byte %" PRIu64 " passes the end of '%s' (%" PRIu64
-				  " bytes)",
+				  "table of %zu bytes at byte %" PRIu64
+				  " passes the end of '%s' (%" PRIu64 " bytes)",
 				  n, offset, disk->name, disk->size);
 	buf = malloc(n ? n : 1);
 	if (!buf)

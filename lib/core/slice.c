@@ -19,8 +19,10 @@ slice_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_exte
 	if (offset >= have)
 		*ret = (struct pl_extent){ .length = length, .kind = PLATTER_BAD };
 	else
-		*ret = (struct pl_extent){ .length = PL_MIN(length, have - offset), .kind = PLATTER_DATA,
-					   .below = s->below, .stored_offset = s->start + offset };
+		*ret = (struct pl_extent){ .length = PL_MIN(length, have - offset),
+					   .kind = PLATTER_DATA,
+					   .below = s->below,
+					   .stored_offset = s->start + offset };
 	return 0;
 }
 
@@ -93,8 +95,9 @@ pl_slice_new(struct pl_disk *below, uint64_t offset, uint64_t length, const char
 	int r;
 
 	if (__builtin_add_overflow(offset, length, &end))
-		return pl_fail(err, -ERANGE, "partition of %" PRIu64 " bytes at %" PRIu64 " wraps round",
-			       length, offset);
+		return pl_fail(err, -ERANGE,
+			       "partition of %" PRIu64 " bytes at %" PRIu64 " wraps round", length,
+			       offset);
 	s = calloc(1, sizeof *s);
 	if (!s)
 		return pl_no_memory(err);

@@ -22,10 +22,10 @@ struct pl_writer;
 
 /* One encoded chunk. */
 struct pl_encoded {
-	uint8_t *bytes;		/* in: room for `capacity` bytes; out: what to store */
-	size_t capacity;	/* at least pl_writer.encoded_max */
-	size_t length;		/* out */
-	bool as_is;		/* out: not worth encoding; `bytes` is unused, store the chunk itself */
+	uint8_t *bytes;  /* in: room for `capacity` bytes; out: what to store */
+	size_t capacity; /* at least pl_writer.encoded_max */
+	size_t length;   /* out */
+	bool as_is;      /* out: not worth encoding; `bytes` is unused, store the chunk itself */
 };
 
 struct pl_writer_ops {
@@ -57,11 +57,11 @@ struct pl_writer_ops {
 
 struct pl_writer {
 	const struct pl_writer_ops *ops;
-	struct pl_disk *file;		/* borrowed: the storage below */
-	uint64_t size;			/* bytes of the disk; UINT64_MAX: told by pl_writer.size before finish */
-	uint32_t chunk;			/* bytes, a power of two: what encode takes, what skip aligns to */
-	size_t encoded_max;		/* room that encode may need for one chunk */
-	uint64_t resumed;		/* disk bytes before this are already in the file, from an earlier run */
+	struct pl_disk *file; /* borrowed: the storage below */
+	uint64_t size;  /* bytes of the disk; UINT64_MAX: told by pl_writer.size before finish */
+	uint32_t chunk; /* bytes, a power of two: what encode takes, what skip aligns to */
+	size_t encoded_max; /* room that encode may need for one chunk */
+	uint64_t resumed; /* disk bytes before this are already in the file, from an earlier run */
 };
 
 #endif

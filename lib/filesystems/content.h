@@ -20,16 +20,16 @@
 /* What a driver's identify() fills in. */
 struct pl_content {
 	struct pl_arena *arena;
-	const uint8_t *head;		/* the disk's first PL_CONTENT_HEAD bytes, zeros past its end */
-	struct platter_content content;	/* strings in the arena or literals */
+	const uint8_t *head; /* the disk's first PL_CONTENT_HEAD bytes, zeros past its end */
+	struct platter_content content; /* strings in the arena or literals */
 	struct pl_facts facts;
-	int evidence;			/* bits verified; the most is believed first */
-	bool leftover;			/* partly overwritten: shown after everything that is whole */
+	int evidence;  /* bits verified; the most is believed first */
+	bool leftover; /* partly overwritten: shown after everything that is whole */
 };
 
 struct pl_content_driver {
-	struct platter_format_info info;	/* name, longname */
-	const char *usage;			/* "filesystem", "raid", "crypto", "other" */
+	struct platter_format_info info; /* name, longname */
+	const char *usage;               /* "filesystem", "raid", "crypto", "other" */
 	/*
 	 * Returns 0 with *c filled in, -ENOENT if it is not there, or an error of the storage.
 	 * `name` may be refined ("ext2" to "ext4"); the caller has set name, longname and usage.

@@ -97,9 +97,10 @@ int
 pl_contents_identify(struct pl_disk *disk, struct pl_arena *arena,
 		     const struct platter_content **ret, size_t *ret_nr, struct platter_error *err)
 {
-	PL_AUTOFREE struct pl_content *found = calloc(ARRAY_SIZE(pl_content_drivers), sizeof *found);
+	PL_AUTOFREE struct pl_content *found =
+		calloc(ARRAY_SIZE(pl_content_drivers), sizeof *found);
 	PL_AUTOFREE uint8_t *head = malloc(PL_CONTENT_HEAD);
-	struct platter_error why = PLATTER_ERROR_INIT;	/* *err is for what fails in the end */
+	struct platter_error why = PLATTER_ERROR_INIT; /* *err is for what fails in the end */
 	struct platter_content *contents = NULL;
 	size_t nr = 0;
 

@@ -20,10 +20,11 @@
 #define PL_PROBE_TAIL KIB(1)
 struct pl_probe {
 	struct pl_disk *file;
-	uint64_t size;			/* of the file */
-	const uint8_t *head;		/* PL_PROBE_HEAD bytes */
-	const uint8_t *tail;		/* PL_PROBE_TAIL bytes, the file's last; meaningless if size is smaller */
-	const char *extension;		/* of the file's name, without the dot, or "" */
+	uint64_t size;       /* of the file */
+	const uint8_t *head; /* PL_PROBE_HEAD bytes */
+	const uint8_t
+		*tail; /* PL_PROBE_TAIL bytes, the file's last; meaningless if size is smaller */
+	const char *extension; /* of the file's name, without the dot, or "" */
 };
 
 /*
@@ -38,29 +39,29 @@ struct pl_related {
 };
 
 struct pl_open_request {
-	struct pl_disk *file;		/* the driver takes its own reference */
-	unsigned flags;			/* enum platter_open_flags */
-	const char *snapshot;		/* id or name, or NULL for the active disk */
-	struct pl_related *related;	/* NULL: nothing else may be opened */
+	struct pl_disk *file;       /* the driver takes its own reference */
+	unsigned flags;             /* enum platter_open_flags */
+	const char *snapshot;       /* id or name, or NULL for the active disk */
+	struct pl_related *related; /* NULL: nothing else may be opened */
 };
 
 struct pl_create_request {
-	struct pl_disk *file;		/* growable, empty unless `resume`; outlives the writer */
-	uint64_t size;			/* of the disk; UINT64_MAX: a stream, known at the end */
+	struct pl_disk *file; /* growable, empty unless `resume`; outlives the writer */
+	uint64_t size;        /* of the disk; UINT64_MAX: a stream, known at the end */
 	uint32_t sector_size;
 	const struct platter_key_value *options;
 	size_t nr_options;
-	const char *codec;		/* NULL: do not compress; "": the format's default; "zstd", "zlib" */
-	int level;			/* INT_MIN: the codec's default */
-	bool resume;			/* `file` may hold the part of an earlier run */
-	struct pl_related *related;	/* to look at a backing file; NULL: none may be named */
+	const char *codec; /* NULL: do not compress; "": the format's default; "zstd", "zlib" */
+	int level;         /* INT_MIN: the codec's default */
+	bool resume;       /* `file` may hold the part of an earlier run */
+	struct pl_related *related; /* to look at a backing file; NULL: none may be named */
 };
 
 /* What check() reports through; see platter_verify(). */
 struct pl_findings {
 	void (*found)(struct pl_findings *findings, enum platter_severity severity, uint64_t offset,
 		      const char *message);
-	uint64_t count[3];	/* by severity; kept by pl_found() */
+	uint64_t count[3]; /* by severity; kept by pl_found() */
 };
 void pl_found(struct pl_findings *findings, enum platter_severity severity, uint64_t offset,
 	      const char *format, ...) PL_PRINTF(4, 5);
@@ -90,7 +91,7 @@ struct pl_format {
 			 const struct platter_snapshot **ret, size_t *ret_nr,
 			 struct platter_error *err);
 
-	const struct pl_disk_ops *disk_ops;	/* what its disks have: tells whose a disk is */
+	const struct pl_disk_ops *disk_ops; /* what its disks have: tells whose a disk is */
 };
 
 /* Every format, NULL-terminated; raw is last and has no probe: it is what is left. */
@@ -110,9 +111,8 @@ int pl_format_probe(struct pl_disk *file, const struct pl_format **ret, struct p
  * came from (relative names count from its folder), or NULL: nothing beside may be opened.
  * format NULL: look.
  */
-int pl_image_open(struct pl_disk *file, const char *path, const char *format,
-		  const char *snapshot, unsigned flags, struct pl_disk **ret,
-		  struct platter_error *err);
+int pl_image_open(struct pl_disk *file, const char *path, const char *format, const char *snapshot,
+		  unsigned flags, struct pl_disk **ret, struct platter_error *err);
 
 /* A pl_related for a new image at `path`, so that a writer can look at its backing file. */
 struct pl_related *pl_related_new(const char *path, struct platter_error *err);

@@ -287,8 +287,9 @@ compare_tail(struct compare *c, uint64_t offset, uint64_t size, struct platter_e
 }
 
 int
-pl_compare(struct pl_disk *a, struct pl_disk *b, struct platter_progress *progress,
-	   struct platter_compare_result *ret, struct platter_error *err)
+pl_compare(struct pl_disk *a, struct pl_disk *b, const char *phase,
+	   struct platter_progress *progress, struct platter_compare_result *ret,
+	   struct platter_error *err)
 {
 	PL_AUTOFREE struct compare *c = calloc(1, sizeof *c);
 	PL_AUTOFREE uint8_t *buffers = pl_alloc_aligned(2 * PIECE * pl_nr_processors());
@@ -314,7 +315,7 @@ pl_compare(struct pl_disk *a, struct pl_disk *b, struct platter_progress *progre
 		.first_difference = PLATTER_NO_OFFSET,
 		.nonzero_tail_offset = PLATTER_NO_OFFSET,
 	};
-	pl_meter_start(&c->meter, progress, "comparing", longer);
+	pl_meter_start(&c->meter, progress, phase, longer);
 	r = compare_common(c, common, err);
 	if (r == 0)
 		r = compare_tail(c, common, longer, err);

@@ -7,8 +7,9 @@
 
 #include "disk.h"
 
-/* As platter_compare() says. */
-int pl_compare(struct pl_disk *a, struct pl_disk *b, struct platter_progress *progress,
-	       struct platter_compare_result *ret, struct platter_error *err);
+/* As platter_compare() says; `phase` is what progress events call it. */
+int pl_compare(struct pl_disk *a, struct pl_disk *b, const char *phase,
+	       struct platter_progress *progress, struct platter_compare_result *ret,
+	       struct platter_error *err);
 
 #endif

@@ -29,8 +29,8 @@
 /* Bytes of a piece: large enough to hide the price of a task, small enough for the L2 cache. */
 #define PIECE_SIZE MIB(1)
 /* Zeros are cut into pieces of this size while hashing, so that cancelling is quick. */
-#define ZERO_PIECE_SIZE MIB(64)
-#define SPARSE_AUTO_BLOCK KIB(64)
+#define ZERO_PIECE_SIZE     MIB(64)
+#define SPARSE_AUTO_BLOCK   KIB(64)
 #define SPARSE_ALWAYS_BLOCK KIB(4)
 /* Copying starts and ends at multiples of this where the source allows: direct I/O needs it. */
 #define TARGET_CHUNK KIB(4)
@@ -41,20 +41,22 @@
 
 /* A run within a piece: left out, or stored. */
 struct segment {
-	uint32_t start, length;		/* in the piece */
+	uint32_t start, length; /* in the piece */
 	bool zero;
-	size_t stored;			/* bytes encoded, 0: as is */
-	const uint8_t *bytes;		/* what is stored */
+	size_t stored;        /* bytes encoded, 0: as is */
+	const uint8_t *bytes; /* what is stored */
 };
 
-enum { MAX_LANES = 1 + PLATTER_MAX_HASHES };
+enum {
+	MAX_LANES = 1 + PLATTER_MAX_HASHES
+};
 
 struct slot {
-	uint64_t offset, length;	/* of the piece on the disk */
-	enum platter_kind kind;		/* DATA: in `buf`; else nothing is stored at all */
-	bool busy;			/* holds a piece that is not done with */
+	uint64_t offset, length; /* of the piece on the disk */
+	enum platter_kind kind;  /* DATA: in `buf`; else nothing is stored at all */
+	bool busy;               /* holds a piece that is not done with */
 	bool filled;
-	unsigned lanes_left;		/* lanes that have yet to see it, and: */
+	unsigned lanes_left; /* lanes that have yet to see it, and: */
 	bool writing;
 	uint8_t *buf, *encoded;
 	struct segment *segments;
@@ -63,33 +65,33 @@ struct slot {
 
 /* Sees the pieces one at a time, in order. */
 struct lane {
-	uint64_t next;			/* number of the piece it wants */
+	uint64_t next; /* number of the piece it wants */
 	bool busy;
 };
 
 struct engine {
 	struct pl_copy *copy;
 	struct pl_meter meter;
-	uint64_t size;			/* of the source; UINT64_MAX until a stream ends */
+	uint64_t size; /* of the source; UINT64_MAX until a stream ends */
 	uint64_t piece_size;
-	uint64_t chunk;			/* pieces start and end at multiples of it */
+	uint64_t chunk; /* pieces start and end at multiples of it */
 	uint64_t sparse_block;
 
 	/* The planner's own, whoever plans: */
-	uint64_t position;		/* where the next piece starts */
-	enum platter_kind span_kind;	/* of what lies at [span_start, span_end) */
+	uint64_t position;           /* where the next piece starts */
+	enum platter_kind span_kind; /* of what lies at [span_start, span_end) */
 	uint64_t span_start, span_end;
 
-	pthread_mutex_t lock;		/* guards all below, and the slots' flags */
+	pthread_mutex_t lock; /* guards all below, and the slots' flags */
 	pthread_cond_t changed;
 	bool planning, ended, stop;
-	uint64_t planned;		/* pieces planned so far: the number of the next one */
+	uint64_t planned; /* pieces planned so far: the number of the next one */
 	struct slot *slots;
 	size_t nr_slots;
-	struct lane lanes[MAX_LANES];	/* [0]: the ordered sink; then the hashes */
+	struct lane lanes[MAX_LANES]; /* [0]: the ordered sink; then the hashes */
 	size_t nr_lanes;
-	bool ordered;			/* lane 0 is in use */
-	uint64_t last_checkpoint;	/* nanoseconds */
+	bool ordered;             /* lane 0 is in use */
+	uint64_t last_checkpoint; /* nanoseconds */
 	int result;
 	struct platter_error err;
 };
@@ -110,8 +112,8 @@ look(struct engine *e, uint64_t at, enum platter_kind *ret_kind, uint64_t *ret_e
 {
 	if (at < e->span_start || at >= e->span_end) {
 		uint64_t length;
-		int r = pl_span(e->copy->source, at, PL_MIN(e->size - at, SPAN_SIZE), &e->span_kind, &length,
-				err);
+		int r = pl_span(e->copy->source, at, PL_MIN(e->size - at, SPAN_SIZE), &e->span_kind,
+				&length, err);
 
 		if (r < 0)
 			return r;
@@ -193,10 +195,11 @@ add_segment(struct slot *s, size_t start, size_t length, bool zero, size_t store
 		last->length += (uint32_t)length;
 		return;
 	}
-	s->segments[s->nr_segments++] = (struct segment){
-		.start = (uint32_t)start, .length = (uint32_t)length, .zero = zero, .stored = stored,
-		.bytes = bytes
-	};
+	s->segments[s->nr_segments++] = (struct segment){ .start = (uint32_t)start,
+							  .length = (uint32_t)length,
+							  .zero = zero,
+							  .stored = stored,
+							  .bytes = bytes };
 }
 
 static int
@@ -207,7 +210,7 @@ encode_piece(struct engine *e, struct slot *s, struct platter_error *err)
 
 	for (size_t at = 0; at < s->length; at += w->chunk) {
 		size_t n = (size_t)PL_MIN(s->length - at, w->chunk);
-		struct pl_encoded out = { .bytes = s->encoded + used, .capacity = w->encoded_max };
+		struct pl_encoded out = { .capacity = w->encoded_max };
 		int r;
 
 		if (e->copy->sparse != PLATTER_SPARSE_NEVER && pl_is_zero(s->buf + at, n)) {
@@ -218,6 +221,7 @@ encode_piece(struct engine *e, struct slot *s, struct platter_error *err)
 			add_segment(s, at, n, false, 0, s->buf + at);
 			continue;
 		}
+		out.bytes = s->encoded + used;
 		r = w->ops->encode(w, s->offset + at, s->buf + at, n, &out, err);
 		if (r < 0)
 			return r;
@@ -240,7 +244,8 @@ split_zeros(struct engine *e, struct slot *s)
 	}
 	for (size_t at = 0; at < s->length;) {
 		bool zero;
-		size_t n = pl_zero_run(s->buf + at, (size_t)s->length - at, (size_t)e->sparse_block, &zero);
+		size_t n = pl_zero_run(s->buf + at, (size_t)s->length - at, (size_t)e->sparse_block,
+				       &zero);
 
 		add_segment(s, at, n, zero, 0, s->buf + at);
 		at += n;
@@ -293,7 +298,8 @@ clear_target(struct engine *e, uint64_t offset, uint64_t length, struct platter_
 
 		if (offset >= copy->target->size)
 			break;
-		r = pl_span(copy->target, offset, PL_MIN(length, copy->target->size - offset), &kind, &n, err);
+		r = pl_span(copy->target, offset, PL_MIN(length, copy->target->size - offset),
+			    &kind, &n, err);
 		if (r == 0 && kind == PLATTER_DATA) {
 			n = PL_MIN(n, PIECE_SIZE);
 			r = target_holds(copy->target, offset, NULL, (size_t)n, &holds, err);
@@ -325,10 +331,11 @@ write_target(struct engine *e, struct slot *s, struct platter_error *err)
 			r = clear_target(e, s->offset + g->start, g->length, err);
 		} else {
 			if (copy->update)
-				r = target_holds(copy->target, s->offset + g->start, g->bytes, g->length,
-						 &holds, err);
+				r = target_holds(copy->target, s->offset + g->start, g->bytes,
+						 g->length, &holds, err);
 			if (r == 0 && !holds)
-				r = pl_write(copy->target, g->bytes, g->length, s->offset + g->start, err);
+				r = pl_write(copy->target, g->bytes, g->length,
+					     s->offset + g->start, err);
 		}
 		if (r < 0)
 			return r;
@@ -383,7 +390,8 @@ struct runs {
 };
 
 static int
-add_run(struct runs *runs, const uint8_t *bytes, size_t length, uint64_t at, struct platter_error *err)
+add_run(struct runs *runs, const uint8_t *bytes, size_t length, uint64_t at,
+	struct platter_error *err)
 {
 	struct run *last = runs->nr ? &runs->list[runs->nr - 1] : NULL;
 
@@ -427,7 +435,8 @@ place(struct pl_writer *w, const struct slot *s, struct runs *runs, struct platt
 
 			r = w->ops->place(w, offset, left, g->stored, &at, &length, err);
 			if (r == 0)
-				r = add_run(runs, bytes, g->stored ? g->stored : (size_t)length, at, err);
+				r = add_run(runs, bytes, g->stored ? g->stored : (size_t)length, at,
+					    err);
 			if (r < 0)
 				return r;
 			offset += length;
@@ -726,7 +735,8 @@ pl_copy_run(struct pl_copy *copy, struct platter_error *err)
 		.copy = copy,
 		.size = copy->source->size,
 		.chunk = w ? w->chunk : TARGET_CHUNK,
-		.sparse_block = copy->sparse == PLATTER_SPARSE_ALWAYS ? SPARSE_ALWAYS_BLOCK : SPARSE_AUTO_BLOCK,
+		.sparse_block = copy->sparse == PLATTER_SPARSE_ALWAYS ? SPARSE_ALWAYS_BLOCK
+								      : SPARSE_AUTO_BLOCK,
 		.position = w ? w->resumed : 0,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.changed = PTHREAD_COND_INITIALIZER,
@@ -734,8 +744,8 @@ pl_copy_run(struct pl_copy *copy, struct platter_error *err)
 		.last_checkpoint = now(),
 	};
 	/* Encoding keeps every processor busy; the rest waits for storage now and then. */
-	unsigned threads = copy->threads ? copy->threads :
-			   pl_nr_processors() + (w && w->ops->encode ? 0 : 2);
+	unsigned threads =
+		copy->threads ? copy->threads : pl_nr_processors() + (w && w->ops->encode ? 0 : 2);
 	int r;
 
 	e.piece_size = PL_MAX(PIECE_SIZE, e.chunk);

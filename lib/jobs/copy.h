@@ -15,20 +15,20 @@
 #include "disk.h"
 #include "writer.h"
 
-struct pl_hasher;	/* hash.h */
+struct pl_hasher; /* hash.h */
 
 struct pl_copy {
 	struct pl_disk *source;
-	struct pl_disk *target;		/* random-access sink, or NULL */
-	struct pl_writer *writer;	/* in-order sink, or NULL */
-	bool target_is_zero;		/* the target reads as zeros where nothing is written: zeros are left out */
-	uint64_t withhold;		/* random-access target: leave the bytes before this to the caller */
-	bool update;			/* compare with the target first, write only what differs (resuming) */
+	struct pl_disk *target;   /* random-access sink, or NULL */
+	struct pl_writer *writer; /* in-order sink, or NULL */
+	bool target_is_zero; /* the target reads as zeros where nothing is written: zeros are left out */
+	uint64_t withhold; /* random-access target: leave the bytes before this to the caller */
+	bool update;       /* compare with the target first, write only what differs (resuming) */
 	enum platter_sparse sparse;
-	unsigned threads;		/* 0: one a processor, more where the work waits for storage */
-	struct pl_hasher *hasher;	/* gets every byte in order, or NULL */
-	struct platter_progress *progress;	/* or NULL */
-	const char *phase;		/* for progress events */
+	unsigned threads;         /* 0: one a processor, more where the work waits for storage */
+	struct pl_hasher *hasher; /* gets every byte in order, or NULL */
+	struct platter_progress *progress; /* or NULL */
+	const char *phase;                 /* for progress events */
 
 	/* Results. */
 	uint64_t size, data, zero, bad, kept, shared;

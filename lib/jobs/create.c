@@ -29,18 +29,18 @@ struct creation {
 	const struct pl_format *format;
 	struct pl_disk *file;
 	struct pl_related *related;
-	struct pl_writer *writer;	/* NULL: raw */
+	struct pl_writer *writer; /* NULL: raw */
 	struct pl_hasher *hasher;
 	struct pl_copy copy;
-	bool hash_to_verify;		/* the only hash is for ourselves: the source is a stream */
+	bool hash_to_verify; /* the only hash is for ourselves: the source is a stream */
 };
 
 static int
 choose_format(const char *target, const struct platter_create_options *o,
 	      const struct pl_format **ret, struct platter_error *err)
 {
-	const struct pl_format *format = o->format ? pl_format_by_name(o->format) :
-						     pl_format_by_extension(target);
+	const struct pl_format *format =
+		o->format ? pl_format_by_name(o->format) : pl_format_by_extension(target);
 
 	if (!format && o->format) {
 		int r = pl_invalid(err, "there is no format '%s'", o->format);
@@ -51,8 +51,8 @@ choose_format(const char *target, const struct platter_create_options *o,
 	if (!format)
 		format = pl_format_by_name("raw");
 	if (!(format->info.abilities & PLATTER_CAN_CREATE))
-		return pl_unsupported(err, PLATTER_NO_OFFSET, "images of format '%s' cannot be created",
-				      format->info.name);
+		return pl_unsupported(err, PLATTER_NO_OFFSET,
+				      "images of format '%s' cannot be created", format->info.name);
 	*ret = format;
 	return 0;
 }
@@ -96,14 +96,16 @@ parse_compress(const char *text, char *codec, size_t n, int *ret_level, struct p
 	else if (!strcmp(codec, "zlib"))
 		known = &pl_codec_deflate;
 	else if (*codec)
-		return pl_invalid(err, "there is no compression '%s'; 'zstd' and 'zlib' are known", codec);
+		return pl_invalid(err, "there is no compression '%s'; 'zstd' and 'zlib' are known",
+				  codec);
 	if (!colon)
 		return 0;
 	level = strtol(colon + 1, &end, 10);
-	if (!known || end == colon + 1 || *end || level < known->min_level || level > known->max_level)
-		return pl_invalid(err, "compression level '%s' of %s is not between %d and %d", colon + 1,
-				  *codec ? codec : "the default codec", known ? known->min_level : 0,
-				  known ? known->max_level : 0);
+	if (!known || end == colon + 1 || *end || level < known->min_level ||
+	    level > known->max_level)
+		return pl_invalid(err, "compression level '%s' of %s is not between %d and %d",
+				  colon + 1, *codec ? codec : "the default codec",
+				  known ? known->min_level : 0, known ? known->max_level : 0);
 	*ret_level = (int)level;
 	return 0;
 }
@@ -135,8 +137,8 @@ pl_refuse_same_file(const struct pl_place *source, const char *target, struct pl
 
 	if (!strcmp(target, "-") || stat(target, &st) < 0)
 		return 0;
-	id = S_ISBLK(st.st_mode) ? (struct pl_file_id){ .device = st.st_rdev } :
-				   (struct pl_file_id){ st.st_dev, st.st_ino };
+	id = S_ISBLK(st.st_mode) ? (struct pl_file_id){ .device = st.st_rdev }
+				 : (struct pl_file_id){ st.st_dev, st.st_ino };
 	if (stands_on(source->disk, id))
 		return pl_invalid(err, "'%s' is part of the source itself", target);
 	return 0;
@@ -191,10 +193,11 @@ check_resumed(struct creation *c, bool *ret_good, struct platter_error *err)
 		return r == -ENOMEM ? r : 0;
 	r = pl_slice_new(image, 0, c->writer->resumed, c->file->name, &prefix, err);
 	if (r == 0)
-		r = pl_slice_new(c->source->disk, 0, c->writer->resumed, c->source->name, &original, err);
+		r = pl_slice_new(c->source->disk, 0, c->writer->resumed, c->source->name, &original,
+				 err);
 	if (r < 0)
 		return r;
-	r = pl_compare(prefix, original, c->copy.progress, &compared, err);
+	r = pl_compare(prefix, original, "checking", c->copy.progress, &compared, err);
 	/* Clusters that were never written may fail to decode: that is a difference too. */
 	if (r == -EUCLEAN)
 		return 0;
@@ -208,7 +211,9 @@ static int
 hash_prefix(struct creation *c, struct platter_error *err)
 {
 	PL_AUTOUNREF struct pl_disk *prefix = NULL;
-	struct pl_copy copy = { .hasher = c->hasher, .progress = c->copy.progress, .phase = "hashing" };
+	struct pl_copy copy = { .hasher = c->hasher,
+				.progress = c->copy.progress,
+				.phase = "hashing" };
 	int r = pl_slice_new(c->source->disk, 0, c->writer->resumed, c->source->name, &prefix, err);
 
 	if (r < 0)
@@ -307,7 +312,9 @@ pl_verify_copy(struct pl_disk *source, struct pl_disk *written, const struct pla
 
 	if (expected) {
 		struct platter_hash hashes[PLATTER_MAX_HASHES];
-		struct pl_copy copy = { .source = written, .progress = progress, .phase = "verifying" };
+		struct pl_copy copy = { .source = written,
+					.progress = progress,
+					.phase = "verifying" };
 		size_t nr;
 
 		r = pl_hasher_new(expected->name, &copy.hasher, err);
@@ -317,10 +324,11 @@ pl_verify_copy(struct pl_disk *source, struct pl_disk *written, const struct pla
 		pl_hasher_finish(copy.hasher, hashes, &nr);
 		pl_hasher_free(copy.hasher);
 		if (r == 0 && strcmp(hashes[0].hex, expected->hex) != 0)
-			r = pl_fail(err, -EILSEQ, "what was written reads back differently (%s %s, not %s)",
+			r = pl_fail(err, -EILSEQ,
+				    "what was written reads back differently (%s %s, not %s)",
 				    expected->name, hashes[0].hex, expected->hex);
 	} else {
-		r = pl_compare(source, written, progress, &compared, err);
+		r = pl_compare(source, written, "verifying", progress, &compared, err);
 		if (r == 0 && !compared.equal)
 			r = pl_fail_at(err, -EILSEQ, compared.first_difference,
 				       "what was written differs from the source in %" PRIu64
@@ -422,7 +430,9 @@ pl_create(struct pl_place *source, const char *target, const struct platter_crea
 		.source = source,
 		.target = target,
 		.options = options,
-		.copy = { .source = source->disk, .sparse = options->sparse, .threads = options->threads,
+		.copy = { .source = source->disk,
+			  .sparse = options->sparse,
+			  .threads = options->threads,
 			  .progress = progress },
 	};
 	int r;
@@ -443,7 +453,8 @@ pl_create(struct pl_place *source, const char *target, const struct platter_crea
 		ret->stored = pl_storage_allocated(c.file);
 		r = pl_storage_commit(c.file, !options->no_sync, err);
 		if (r == 0)
-			ret->stored = c.file->sequential ? UINT64_MAX : pl_storage_allocated(c.file);
+			ret->stored =
+				c.file->sequential ? UINT64_MAX : pl_storage_allocated(c.file);
 	}
 	if (r < 0 && c.file)
 		pl_storage_abandon(c.file, resumable(&c));

@@ -29,6 +29,7 @@ int pl_verify_copy(struct pl_disk *source, struct pl_disk *written,
 		   struct platter_error *err);
 
 /* -EINVAL if any file of `place`, backing files included, is a file of `target`. */
-int pl_refuse_same_file(const struct pl_place *source, const char *target, struct platter_error *err);
+int pl_refuse_same_file(const struct pl_place *source, const char *target,
+			struct platter_error *err);
 
 #endif

@@ -9,11 +9,12 @@
 
 /* The stack of disks that a place opened. */
 struct pl_place {
-	char *name;			/* as given */
-	struct pl_disk *storage;	/* the leaf: file, device, split parts, stream */
-	struct pl_disk *disk;		/* the disk the place names; a reference */
-	struct pl_disk *layers[2 * PL_PLACE_MAX_ELEMENTS + 1];	/* storage ... disk; references */
-	uint32_t partition[2 * PL_PLACE_MAX_ELEMENTS + 1];	/* its number, of a layer that is one; else 0 */
+	char *name;              /* as given */
+	struct pl_disk *storage; /* the leaf: file, device, split parts, stream */
+	struct pl_disk *disk;    /* the disk the place names; a reference */
+	struct pl_disk *layers[2 * PL_PLACE_MAX_ELEMENTS + 1]; /* storage ... disk; references */
+	uint32_t partition[2 * PL_PLACE_MAX_ELEMENTS +
+			   1]; /* its number, of a layer that is one; else 0 */
 	size_t nr_layers;
 	unsigned flags;
 };

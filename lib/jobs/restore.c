@@ -32,7 +32,8 @@ check_users(const char *target, struct platter_error *err)
 		char *at = path ? strrchr(path, '@') : NULL;
 
 		if (!at)
-			return errno == ENOENT ? pl_fail_errno(err, -ENOENT, "find '%s'", target) : 0;
+			return errno == ENOENT ? pl_fail_errno(err, -ENOENT, "find '%s'", target)
+					       : 0;
 		*at = '\0';
 		return check_users(path, err);
 	}
@@ -80,7 +81,8 @@ check_sectors(struct pl_disk *source, struct pl_disk *target, bool device,
 			   "the source's GPT counts sectors of %" PRIu32
 			   " bytes, '%s' has sectors of %" PRIu32,
 			   size, target->name, target->sector_size);
-	pl_hint(err, "no system would find the partitions; --no-gpt-fix copies the bytes all the same");
+	pl_hint(err,
+		"no system would find the partitions; --no-gpt-fix copies the bytes all the same");
 	return r;
 }
 
@@ -96,17 +98,20 @@ open_target(struct pl_place *source, const char *target, bool check_gpt, struct 
 		r = pl_refuse_same_file(source, target, err);
 	/* What a device holds is about to go: it is not an image to write into. */
 	if (r == 0)
-		r = pl_place_open(target, stat(target, &st) == 0 && S_ISBLK(st.st_mode) ? "raw" : NULL,
+		r = pl_place_open(target,
+				  stat(target, &st) == 0 && S_ISBLK(st.st_mode) ? "raw" : NULL,
 				  PLATTER_OPEN_WRITE | PLATTER_OPEN_EXCLUSIVE, &place, err);
 	if (r < 0)
 		return r;
 	if (!place->disk->writable) {
 		r = pl_fail(err, -EROFS, "'%s' cannot be written", target);
 	} else if (source->disk->size != UINT64_MAX && source->disk->size > place->disk->size) {
-		r = pl_fail(err, -ENOSPC, "'%s' is too small: it has %" PRIu64 " bytes, the source %" PRIu64,
+		r = pl_fail(err, -ENOSPC,
+			    "'%s' is too small: it has %" PRIu64 " bytes, the source %" PRIu64,
 			    target, place->disk->size, source->disk->size);
 	} else if (check_gpt) {
-		r = check_sectors(source->disk, place->disk, pl_storage_is_device(place->storage), err);
+		r = check_sectors(source->disk, place->disk, pl_storage_is_device(place->storage),
+				  err);
 	}
 	if (r < 0)
 		pl_place_close(place);
@@ -167,9 +172,9 @@ copy_disk(struct pl_place *source, struct pl_disk *target, const struct platter_
 }
 
 static int
-restore_to(struct pl_place *source, struct pl_place *target, const struct platter_restore_options *o,
-	   struct platter_progress *progress, struct platter_copy_result *ret,
-	   struct platter_error *err)
+restore_to(struct pl_place *source, struct pl_place *target,
+	   const struct platter_restore_options *o, struct platter_progress *progress,
+	   struct platter_copy_result *ret, struct platter_error *err)
 {
 	bool stream = source->disk->sequential;
 	const char *hashes = o->hashes ? o->hashes : o->verify && stream ? "sha256" : NULL;
@@ -195,7 +200,8 @@ restore_to(struct pl_place *source, struct pl_place *target, const struct platte
 		pl_storage_drop_cache(target->storage);
 		r = pl_slice_new(target->disk, 0, copy.size, target->name, &written, err);
 		if (r == 0)
-			r = pl_verify_copy(source->disk, written, stream ? &ret->hashes[0] : NULL, progress, err);
+			r = pl_verify_copy(source->disk, written, stream ? &ret->hashes[0] : NULL,
+					   progress, err);
 		ret->verified = r == 0;
 	}
 	if (!o->hashes)
@@ -216,9 +222,9 @@ restore_to(struct pl_place *source, struct pl_place *target, const struct platte
 }
 
 int
-pl_restore(struct pl_place *source, const char *target, const struct platter_restore_options *options,
-	   struct platter_progress *progress, struct platter_copy_result *ret,
-	   struct platter_error *err)
+pl_restore(struct pl_place *source, const char *target,
+	   const struct platter_restore_options *options, struct platter_progress *progress,
+	   struct platter_copy_result *ret, struct platter_error *err)
 {
 	struct pl_place *place;
 	int r = open_target(source, target, !options->no_gpt_fix, &place, err);

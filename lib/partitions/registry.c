@@ -9,13 +9,8 @@ extern const struct pl_scheme pl_scheme_gpt, pl_scheme_apm, pl_scheme_mbr, pl_sc
 
 /* The one to believe first comes first. */
 const struct pl_scheme *const pl_schemes[] = {
-	&pl_scheme_gpt,
-	&pl_scheme_apm,
-	&pl_scheme_mbr,
-	&pl_scheme_bsd,
-	&pl_scheme_sun,
-	&pl_scheme_sgi,
-	NULL,
+	&pl_scheme_gpt, &pl_scheme_apm, &pl_scheme_mbr, &pl_scheme_bsd,
+	&pl_scheme_sun, &pl_scheme_sgi, NULL,
 };
 
 /* A table full of nonsense must not answer with thousands of warnings of one kind. */

@@ -18,13 +18,13 @@
 struct pl_table {
 	struct pl_arena *arena;
 	struct platter_table table;
-	struct pl_facts facts;		/* copied into table.facts by the registry */
+	struct pl_facts facts; /* copied into table.facts by the registry */
 	size_t capacity;
-	struct platter_gap *own;	/* what the table itself takes up */
+	struct platter_gap *own; /* what the table itself takes up */
 	size_t nr_own, own_capacity;
 	const struct platter_table *gpt; /* the GPT that this disk carries too, or NULL */
-	unsigned flags;			/* PLATTER_OPEN_IGNORE_CHECKSUMS */
-	bool damaged;			/* set by the driver: part of the table is wrong or missing */
+	unsigned flags;                  /* PLATTER_OPEN_IGNORE_CHECKSUMS */
+	bool damaged; /* set by the driver: part of the table is wrong or missing */
 };
 
 /*

@@ -122,8 +122,8 @@ static const struct gpt_type {
 	const char *guid, *name;
 	enum pl_gpt_attributes attributes;
 } gpt_types[] = {
-#define MS	 PL_GPT_ATTRIBUTES_MICROSOFT
-#define LINUX	 PL_GPT_ATTRIBUTES_LINUX
+#define MS       PL_GPT_ATTRIBUTES_MICROSOFT
+#define LINUX    PL_GPT_ATTRIBUTES_LINUX
 #define CHROMEOS PL_GPT_ATTRIBUTES_CHROMEOS
 	{ "C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "EFI System", 0 },
 	{ "21686148-6449-6E6F-744E-656564454649", "BIOS boot", 0 },
@@ -274,18 +274,12 @@ static const char *const bsd_types[] = {
 };
 
 static const char *const sun_types[] = {
-	[0] = "unassigned",
-	[1] = "boot",
-	[2] = "root",
-	[3] = "swap",
-	[4] = "/usr",
-	[5] = "whole disk",
-	[6] = "stand",
-	[7] = "/var",
-	[8] = "/home",
-	[9] = "alternate sectors",
-	[10] = "cache",
-	[11] = "reserved",
+	[0] = "unassigned", [1] = "boot",
+	[2] = "root",       [3] = "swap",
+	[4] = "/usr",       [5] = "whole disk",
+	[6] = "stand",      [7] = "/var",
+	[8] = "/home",      [9] = "alternate sectors",
+	[10] = "cache",     [11] = "reserved",
 };
 
 static const char *const sgi_types[] = {

@@ -29,10 +29,10 @@ int pl_stream_read(struct pl_disk *disk, void *buf, size_t n, size_t *ret_n,
 		   struct platter_error *err);
 
 struct pl_storage_create {
-	uint64_t split;		/* bytes a part, 0: one file */
-	bool resume;		/* keep what an earlier PATH.part holds; a new one if there is none */
-	bool overwrite;		/* PATH may exist: it is replaced when committed */
-	bool direct;		/* write past the page cache where the file system can: large images */
+	uint64_t split; /* bytes a part, 0: one file */
+	bool resume;    /* keep what an earlier PATH.part holds; a new one if there is none */
+	bool overwrite; /* PATH may exist: it is replaced when committed */
+	bool direct;    /* write past the page cache where the file system can: large images */
 };
 
 /*

@@ -15,10 +15,10 @@
 #define TIB(n) ((uint64_t)(n) << 40)
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define PL_MIN(a, b) ((a) < (b) ? (a) : (b))
-#define PL_MAX(a, b) ((a) > (b) ? (a) : (b))
+#define PL_MIN(a, b)  ((a) < (b) ? (a) : (b))
+#define PL_MAX(a, b)  ((a) > (b) ? (a) : (b))
 
-#define pl_container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define pl_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static inline void
 pl_autofree_(void *p)
@@ -28,41 +28,39 @@ pl_autofree_(void *p)
 
 /* A local that frees itself; leave with PL_STEAL() to keep it. */
 #define PL_AUTOFREE __attribute__((cleanup(pl_autofree_)))
-#define PL_STEAL(p)                \
-	__extension__({            \
+#define PL_STEAL(p)                   \
+	__extension__({               \
 		__auto_type t_ = (p); \
-		(p) = NULL;        \
-		t_;                \
+		(p) = NULL;           \
+		t_;                   \
 	})
 
-#define PL_GET_LE(bits)                                              \
-	static inline uint##bits##_t get_le##bits(const void *p)     \
-	{                                                            \
-		uint##bits##_t v;                                    \
-		memcpy(&v, p, sizeof v);                             \
-		return __builtin_choose_expr(                        \
-			__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, v, \
-			__builtin_bswap##bits(v));                   \
-	}                                                            \
-	static inline void put_le##bits(void *p, uint##bits##_t v)   \
-	{                                                            \
-		if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)       \
-			v = __builtin_bswap##bits(v);                \
-		memcpy(p, &v, sizeof v);                             \
-	}                                                            \
-	static inline uint##bits##_t get_be##bits(const void *p)     \
-	{                                                            \
-		uint##bits##_t v;                                    \
-		memcpy(&v, p, sizeof v);                             \
-		return __builtin_choose_expr(                        \
-			__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__, v,   \
-			__builtin_bswap##bits(v));                   \
-	}                                                            \
-	static inline void put_be##bits(void *p, uint##bits##_t v)   \
-	{                                                            \
-		if (__BYTE_ORDER__ != __ORDER_BIG_ENDIAN__)          \
-			v = __builtin_bswap##bits(v);                \
-		memcpy(p, &v, sizeof v);                             \
+#define PL_GET_LE(bits)                                                                    \
+	static inline uint##bits##_t get_le##bits(const void *p)                           \
+	{                                                                                  \
+		uint##bits##_t v;                                                          \
+		memcpy(&v, p, sizeof v);                                                   \
+		return __builtin_choose_expr(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, v, \
+					     __builtin_bswap##bits(v));                    \
+	}                                                                                  \
+	static inline void put_le##bits(void *p, uint##bits##_t v)                         \
+	{                                                                                  \
+		if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)                             \
+			v = __builtin_bswap##bits(v);                                      \
+		memcpy(p, &v, sizeof v);                                                   \
+	}                                                                                  \
+	static inline uint##bits##_t get_be##bits(const void *p)                           \
+	{                                                                                  \
+		uint##bits##_t v;                                                          \
+		memcpy(&v, p, sizeof v);                                                   \
+		return __builtin_choose_expr(__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__, v,    \
+					     __builtin_bswap##bits(v));                    \
+	}                                                                                  \
+	static inline void put_be##bits(void *p, uint##bits##_t v)                         \
+	{                                                                                  \
+		if (__BYTE_ORDER__ != __ORDER_BIG_ENDIAN__)                                \
+			v = __builtin_bswap##bits(v);                                      \
+		memcpy(p, &v, sizeof v);                                                   \
 	}
 PL_GET_LE(16)
 PL_GET_LE(32)
@@ -86,8 +84,8 @@ pl_round_down(uint64_t n, uint64_t unit)
 static inline uint64_t
 pl_round_up(uint64_t n, uint64_t unit)
 {
-	return n > UINT64_MAX - (unit - 1) ? pl_round_down(UINT64_MAX, unit) :
-					     pl_round_down(n + unit - 1, unit);
+	return n > UINT64_MAX - (unit - 1) ? pl_round_down(UINT64_MAX, unit)
+					   : pl_round_down(n + unit - 1, unit);
 }
 
 /* n / unit, rounded up, for any unit > 0, without wrapping. */

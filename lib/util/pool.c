@@ -9,16 +9,16 @@ struct job {
 	void (*fn)(void *closure, size_t index);
 	void *closure;
 	size_t n;
-	atomic_size_t next;	/* index to take next */
-	unsigned busy;		/* pool threads inside this job; guarded by `lock` */
+	atomic_size_t next; /* index to take next */
+	unsigned busy;      /* pool threads inside this job; guarded by `lock` */
 	struct job *link;
 };
 
 static pthread_once_t started = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t work = PTHREAD_COND_INITIALIZER;	/* a job was added */
-static pthread_cond_t idle = PTHREAD_COND_INITIALIZER;	/* a pool thread left a job */
-static struct job *jobs;				/* with indexes left to take */
+static pthread_cond_t work = PTHREAD_COND_INITIALIZER; /* a job was added */
+static pthread_cond_t idle = PTHREAD_COND_INITIALIZER; /* a pool thread left a job */
+static struct job *jobs;                               /* with indexes left to take */
 static _Thread_local bool on_worker;
 
 unsigned

@@ -101,7 +101,11 @@ static size_t
 utf8_next(const uint8_t *p, size_t n, uint32_t *ret)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t len = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0;
+	size_t len = p[0] < 0x80       ? 1
+		     : p[0] >> 5 == 6  ? 2
+		     : p[0] >> 4 == 14 ? 3
+		     : p[0] >> 3 == 30 ? 4
+				       : 0;
 	uint32_t c;
 
 	if (!len || len > n)
@@ -190,7 +194,8 @@ text_from_utf16(const void *units, size_t nr, bool big_endian)
 		if (!c)
 			break;
 		if (c >= 0xd800 && c < 0xdc00 && i + 1 < nr) {
-			uint32_t low = big_endian ? get_be16(p + 2 * i + 2) : get_le16(p + 2 * i + 2);
+			uint32_t low =
+				big_endian ? get_be16(p + 2 * i + 2) : get_le16(p + 2 * i + 2);
 
 			if (low >= 0xdc00 && low < 0xe000) {
 				c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);

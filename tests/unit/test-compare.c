@@ -32,7 +32,7 @@ compare(const uint8_t *a, size_t size_a, const uint8_t *b, size_t size_b)
 
 	EXPECT_OK(pl_memory_new(a, size_a, "a", &disk_a, &err));
 	EXPECT_OK(pl_memory_new(b, size_b, "b", &disk_b, &err));
-	EXPECT_OK(pl_compare(disk_a, disk_b, NULL, &result, &err));
+	EXPECT_OK(pl_compare(disk_a, disk_b, "comparing", NULL, &result, &err));
 	EXPECT_EQ(result.size_a, size_a);
 	EXPECT_EQ(result.size_b, size_b);
 	return result;
@@ -155,7 +155,7 @@ TEST(a_disk_and_itself_are_equal_unread)
 
 	EXPECT_OK(pl_memory_new(a, SIZE, "a", &disk, &err));
 	EXPECT_OK(pl_slice_new(disk, 0, SIZE, "part", &part, &err));
-	EXPECT_OK(pl_compare(disk, part, &progress, &r, &err));
+	EXPECT_OK(pl_compare(disk, part, "comparing", &progress, &r, &err));
 	EXPECT(r.equal);
 	EXPECT_EQ(last.done, SIZE);
 	EXPECT_EQ(last.total, SIZE);
@@ -181,5 +181,5 @@ TEST(a_cancelled_comparison_says_so)
 	progress.closure = &closure;
 	EXPECT_OK(pl_memory_new(a, SIZE, "a", &disk_a, &err));
 	EXPECT_OK(pl_memory_new(a, SIZE, "b", &disk_b, &err));
-	EXPECT_EQ(pl_compare(disk_a, disk_b, &progress, &r, &err), -ECANCELED);
+	EXPECT_EQ(pl_compare(disk_a, disk_b, "comparing", &progress, &r, &err), -ECANCELED);
 }

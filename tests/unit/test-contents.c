@@ -90,7 +90,8 @@ blkid(const char *path, const char *key, char *ret, size_t n)
 	char command[512], *to = ret;
 
 	snprintf(command, sizeof command,
-		 "PATH=$PATH:/sbin:/usr/sbin blkid -p -o export '%s' | sed -n 's/^%s=//p'", path, key);
+		 "PATH=$PATH:/sbin:/usr/sbin blkid -p -o export '%s' | sed -n 's/^%s=//p'", path,
+		 key);
 	output_of(command, ret, n);
 	for (const char *from = ret; *from; from++)
 		if (*from != '\\' || *++from)

@@ -13,7 +13,7 @@
  */
 struct extents {
 	struct pl_disk disk;
-	const struct pl_extent *list;	/* one after the other from offset 0 */
+	const struct pl_extent *list; /* one after the other from offset 0 */
 	size_t nr;
 };
 
@@ -109,8 +109,13 @@ TEST(reads_are_exact_at_every_boundary)
 	const struct pl_extent list[] = {
 		{ .length = 100, .kind = PLATTER_DATA, .below = below, .stored_offset = 200 },
 		{ .length = 60, .kind = PLATTER_ZERO },
-		{ .length = 64, .kind = PLATTER_DATA, .below = below, .stored_offset = 5,
-		  .decoder = &counting, .stored_length = 1, .chunk_length = 64 },
+		{ .length = 64,
+		  .kind = PLATTER_DATA,
+		  .below = below,
+		  .stored_offset = 5,
+		  .decoder = &counting,
+		  .stored_length = 1,
+		  .chunk_length = 64 },
 		{ .length = 300, .kind = PLATTER_HOLE },
 		{ .length = 7, .kind = PLATTER_BAD },
 	};
@@ -251,7 +256,10 @@ TEST(a_chunk_that_many_threads_want_is_decoded_once)
 	struct platter_error err = PLATTER_ERROR_INIT;
 	PL_AUTOUNREF struct pl_disk *below = NULL;
 	struct pl_extent list[] = {
-		{ .length = 4096, .kind = PLATTER_DATA, .decoder = &counting, .stored_length = 1,
+		{ .length = 4096,
+		  .kind = PLATTER_DATA,
+		  .decoder = &counting,
+		  .stored_length = 1,
 		  .chunk_length = 4096 },
 	};
 
@@ -271,7 +279,10 @@ TEST(a_chunk_that_fails_to_decode_fails_for_all_and_is_tried_again)
 	struct platter_error err = PLATTER_ERROR_INIT;
 	PL_AUTOUNREF struct pl_disk *below = NULL;
 	struct pl_extent list[] = {
-		{ .length = 4096, .kind = PLATTER_DATA, .decoder = &counting, .stored_length = 1,
+		{ .length = 4096,
+		  .kind = PLATTER_DATA,
+		  .decoder = &counting,
+		  .stored_length = 1,
 		  .chunk_length = 4096 },
 	};
 
@@ -287,8 +298,12 @@ TEST(an_absurd_chunk_is_refused_before_memory_is_taken)
 	struct platter_error err = PLATTER_ERROR_INIT;
 	PL_AUTOUNREF struct pl_disk *below = numbers(10);
 	const struct pl_extent list[] = {
-		{ .length = 1000, .kind = PLATTER_DATA, .below = below, .decoder = &counting,
-		  .stored_length = UINT64_MAX, .chunk_length = UINT32_MAX },
+		{ .length = 1000,
+		  .kind = PLATTER_DATA,
+		  .below = below,
+		  .decoder = &counting,
+		  .stored_length = UINT64_MAX,
+		  .chunk_length = UINT32_MAX },
 	};
 	PL_AUTOUNREF struct pl_disk *disk = extents_new(list, 1, NULL);
 	uint8_t buf[1];

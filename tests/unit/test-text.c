@@ -62,7 +62,8 @@ TEST(sizes_are_read_as_people_write_them)
 		int r = pl_parse_size(sizes[i].text, &bytes);
 
 		if (r != sizes[i].result || (r == 0 && bytes != sizes[i].bytes))
-			pl_test_fail(__FILE__, __LINE__, "'%s' gives %d, %" PRIu64, sizes[i].text, r, bytes);
+			pl_test_fail(__FILE__, __LINE__, "'%s' gives %d, %" PRIu64, sizes[i].text,
+				     r, bytes);
 	}
 }
 

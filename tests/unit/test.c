@@ -6,7 +6,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PASSED, FAILED, SKIPPED };
+enum {
+	PASSED,
+	FAILED,
+	SKIPPED
+};
 
 static struct pl_test *tests;
 static jmp_buf leave;
@@ -86,9 +90,7 @@ main(int argc, char **argv)
 			printf("not ok %s\n", t->name);
 			failed = true;
 			break;
-		default:
-			printf("skip %s: %s\n", t->name, reason);
-			break;
+		default: printf("skip %s: %s\n", t->name, reason); break;
 		}
 		if (folder[0]) {
 			nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);

@@ -28,48 +28,51 @@ _Noreturn void pl_test_skip(const char *format, ...) __attribute__((format(print
 /* An empty folder for this test's files, removed afterwards. */
 const char *pl_test_folder(void);
 
-#define TEST(claim)                                                              \
-	static void test_##claim(void);                                          \
+#define TEST(claim)                                                                \
+	static void test_##claim(void);                                            \
 	static struct pl_test test_entry_##claim = { #claim, test_##claim, NULL }; \
-	__attribute__((constructor)) static void test_register_##claim(void)     \
-	{                                                                        \
-		pl_test_register(&test_entry_##claim);                           \
-	}                                                                        \
+	__attribute__((constructor)) static void test_register_##claim(void)       \
+	{                                                                          \
+		pl_test_register(&test_entry_##claim);                             \
+	}                                                                          \
 	static void test_##claim(void)
 
 #define SKIP(...) pl_test_skip(__VA_ARGS__)
 
-#define EXPECT(cond)                                                    \
-	do {                                                            \
-		if (!(cond))                                            \
+#define EXPECT(cond)                                                           \
+	do {                                                                   \
+		if (!(cond))                                                   \
 			pl_test_fail(__FILE__, __LINE__, "not so: %s", #cond); \
 	} while (0)
-#define EXPECT_EQ(a, b)                                                                      \
-	do {                                                                                 \
-		intmax_t a_ = (intmax_t)(a), b_ = (intmax_t)(b);                             \
-		if (a_ != b_)                                                                \
-			pl_test_fail(__FILE__, __LINE__, "%s is %jd, expected %s = %jd", #a, a_, #b, b_); \
+#define EXPECT_EQ(a, b)                                                                          \
+	do {                                                                                     \
+		intmax_t a_ = (intmax_t)(a), b_ = (intmax_t)(b);                                 \
+		if (a_ != b_)                                                                    \
+			pl_test_fail(__FILE__, __LINE__, "%s is %jd, expected %s = %jd", #a, a_, \
+				     #b, b_);                                                    \
 	} while (0)
-#define EXPECT_STR(a, b)                                                                  \
-	do {                                                                              \
-		const char *a_ = (a), *b_ = (b);                                          \
-		if (strcmp(a_, b_) != 0)                                                  \
+#define EXPECT_STR(a, b)                                                                           \
+	do {                                                                                       \
+		const char *a_ = (a), *b_ = (b);                                                   \
+		if (strcmp(a_, b_) != 0)                                                           \
 			pl_test_fail(__FILE__, __LINE__, "%s is '%s', expected '%s'", #a, a_, b_); \
 	} while (0)
-#define EXPECT_MEM(a, b, n)                                                                \
-	do {                                                                               \
-		const unsigned char *a_ = (const void *)(a), *b_ = (const void *)(b);      \
-		for (size_t i_ = 0; i_ < (size_t)(n); i_++)                                \
-			if (a_[i_] != b_[i_])                                              \
-				pl_test_fail(__FILE__, __LINE__, "%s and %s differ at byte %zu: %02x, %02x", \
-					     #a, #b, i_, a_[i_], b_[i_]);                  \
+#define EXPECT_MEM(a, b, n)                                                                      \
+	do {                                                                                     \
+		const unsigned char *a_ = (const void *)(a), *b_ = (const void *)(b);            \
+		for (size_t i_ = 0; i_ < (size_t)(n); i_++)                                      \
+			if (a_[i_] != b_[i_])                                                    \
+				pl_test_fail(__FILE__, __LINE__,                                 \
+					     "%s and %s differ at byte %zu: %02x, %02x", #a, #b, \
+					     i_, a_[i_], b_[i_]);                                \
 	} while (0)
 /* A call that fills in `err` succeeds. */
-#define EXPECT_OK(call)                                                                   \
-	do {                                                                              \
-		int r_ = (call);                                                          \
-		if (r_ < 0)                                                               \
-			pl_test_fail(__FILE__, __LINE__, "%s failed with %d: %s", #call, r_, err.message); \
+#define EXPECT_OK(call)                                                                      \
+	do {                                                                                 \
+		int r_ = (call);                                                             \
+		if (r_ < 0)                                                                  \
+			pl_test_fail(__FILE__, __LINE__, "%s failed with %d: %s", #call, r_, \
+				     err.message);                                           \
 	} while (0)
 
 #endif

@@ -30,7 +30,7 @@
 
 #include "format.h"
 
-#define QCOW2_MAGIC 0x514649fbu
+#define QCOW2_MAGIC          0x514649fbu
 #define QCOW2_V2_HEADER_SIZE 72
 #define QCOW2_V3_HEADER_SIZE 104
 
@@ -56,30 +56,30 @@ enum {
 };
 
 /* Incompatible features. */
-#define QCOW2_INCOMPAT_DIRTY (1u << 0)
-#define QCOW2_INCOMPAT_CORRUPT (1u << 1)
-#define QCOW2_INCOMPAT_DATA_FILE (1u << 2)
+#define QCOW2_INCOMPAT_DIRTY       (1u << 0)
+#define QCOW2_INCOMPAT_CORRUPT     (1u << 1)
+#define QCOW2_INCOMPAT_DATA_FILE   (1u << 2)
 #define QCOW2_INCOMPAT_COMPRESSION (1u << 3)
 #define QCOW2_INCOMPAT_EXTENDED_L2 (1u << 4)
-#define QCOW2_INCOMPAT_KNOWN 0x1fu
+#define QCOW2_INCOMPAT_KNOWN       0x1fu
 /* Compatible and autoclear features. */
-#define QCOW2_COMPAT_LAZY_REFCOUNTS (1u << 0)
-#define QCOW2_AUTOCLEAR_BITMAPS (1u << 0)
+#define QCOW2_COMPAT_LAZY_REFCOUNTS   (1u << 0)
+#define QCOW2_AUTOCLEAR_BITMAPS       (1u << 0)
 #define QCOW2_AUTOCLEAR_DATA_FILE_RAW (1u << 1)
 
 /* Header extensions. */
-#define QCOW2_EXT_END 0u
+#define QCOW2_EXT_END            0u
 #define QCOW2_EXT_BACKING_FORMAT 0xe2792acau
-#define QCOW2_EXT_FEATURE_NAMES 0x6803f857u
-#define QCOW2_EXT_BITMAPS 0x23852875u
-#define QCOW2_EXT_LUKS 0x0537be77u
-#define QCOW2_EXT_DATA_FILE 0x44415441u
+#define QCOW2_EXT_FEATURE_NAMES  0x6803f857u
+#define QCOW2_EXT_BITMAPS        0x23852875u
+#define QCOW2_EXT_LUKS           0x0537be77u
+#define QCOW2_EXT_DATA_FILE      0x44415441u
 
 /* L1, L2 and refcount table entries. */
-#define QCOW2_OFFSET_MASK 0x00fffffffffffe00u	/* bits 9..55 */
-#define QCOW2_COPIED (1ull << 63)		/* the refcount is exactly 1 */
-#define QCOW2_COMPRESSED (1ull << 62)
-#define QCOW2_ZERO (1ull << 0)			/* standard L2 entries of version 3 */
+#define QCOW2_OFFSET_MASK 0x00fffffffffffe00u /* bits 9..55 */
+#define QCOW2_COPIED      (1ull << 63)        /* the refcount is exactly 1 */
+#define QCOW2_COMPRESSED  (1ull << 62)
+#define QCOW2_ZERO        (1ull << 0) /* standard L2 entries of version 3 */
 
 #define QCOW2_MIN_CLUSTER_BITS 9
 #define QCOW2_MAX_CLUSTER_BITS 21
