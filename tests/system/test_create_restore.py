@@ -44,7 +44,7 @@ def make_disk(sector_size=512):
     run(["mkfs.vfat", "-F", "32" if sector_size == 512 else "16", "-s", "1", "-S", str(sector_size), "-n", "EFI", fat])
     env = {"MTOOLS_SKIP_CHECK": "1"}
     run(["sh", "-c", f"mcopy -s -i {fat} {fat_files}/* ::"], env=env, timeout=120)
-    run(["mke2fs", "-q", "-t", "ext4", "-L", "root", "-d", ext_files, ext], timeout=120)
+    run(["mke2fs", "-q", "-t", "ext4", "-b", "4096", "-L", "root", "-d", ext_files, ext], timeout=120)
     table = (f"label: gpt\nstart={FAT_AT // sector_size},size={FAT_SIZE // sector_size},type=U,name=EFI\n"
              f"start={EXT_AT // sector_size},size={EXT_SIZE // sector_size},type=L,name=root\n").encode()
     if sector_size == 512:

@@ -8,13 +8,29 @@ from lib import BUILD, ROOT, expect, expect_equal, mixed_raw, path, platter, run
 EXAMPLES = os.path.join(ROOT, "docs/examples")
 
 
+def install():
+    """The project installed below a folder; all files of it."""
+    to = path("root")
+    run(["meson", "install", "--no-rebuild", "-C", BUILD], env={"DESTDIR": to}, timeout=120)
+    return [os.path.join(base, n) for base, _, names in os.walk(to) for n in names]
+
+
+def installed(files, end):
+    found = [f for f in files if f.endswith(end)]
+    expect(found, f"{end} is not installed: {sorted(files)}")
+    return found[0]
+
+
 def build(name):
     lib.need_tool("pkg-config", "cc")
-    env = {"PKG_CONFIG_PATH": os.path.join(BUILD, "meson-uninstalled")}
+    files = install()
+    top = path("root")
+    env = {"PKG_CONFIG_PATH": os.path.dirname(installed(files, "/libplatter.pc")), "PKG_CONFIG_SYSROOT_DIR": top}
     flags = run(["pkg-config", "--cflags", "--libs", "libplatter"], env=env).text.split()
     exe = path(name[:-2])
+    libs = os.path.dirname(installed(files, "/libplatter.so.0"))
     run(["cc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-o", exe, os.path.join(EXAMPLES, name), *flags,
-         f"-Wl,-rpath,{BUILD}/lib"])
+         f"-Wl,-rpath,{libs}"])
     return exe
 
 
@@ -55,12 +71,9 @@ def test_header_in_cxx():
 
 def test_install():
     """make install puts the command, library, headers, manual and completions where they belong, and they work there."""
-    to = path("root")
-    run(["meson", "install", "--no-rebuild", "-C", BUILD], env={"DESTDIR": to}, timeout=120)
-    found = {os.path.relpath(os.path.join(base, n), to) for base, _, names in os.walk(to) for n in names}
-    for wanted in ("bin/platter", "include/platter/platter.h", "/libplatter.so.0", "pkgconfig/libplatter.pc",
-                   "man1/platter", "bash-completion", "zsh", "fish"):
-        expect(any(wanted in f for f in found), f"{wanted} is not installed: {sorted(found)}")
-    exe = next(os.path.join(to, f) for f in found if f.endswith("bin/platter"))
-    libs = next(os.path.dirname(os.path.join(to, f)) for f in found if f.endswith("libplatter.so.0"))
-    run([exe, "--version"], env={"LD_LIBRARY_PATH": libs})
+    files = install()
+    for wanted in ("/include/platter/platter.h", "/libplatter.so.0", "/pkgconfig/libplatter.pc", "/man1/platter.1",
+                   "/man3/libplatter.3", "/bash-completion/completions/platter", "/_platter", "/platter.fish"):
+        installed(files, wanted)
+    libs = os.path.dirname(installed(files, "/libplatter.so.0"))
+    run([installed(files, "/bin/platter"), "--version"], env={"LD_LIBRARY_PATH": libs})

@@ -115,10 +115,9 @@ def properties(schema):
         for name, inner in schema.get("properties", {}).items():
             found.add(name)
             found |= properties(inner)
-        for key in ("items", "anyOf", "definitions"):
-            inner = schema.get(key, [])
-            for one in inner.values() if key == "definitions" else inner if isinstance(inner, list) else [inner]:
-                found |= properties(one)
+        inner = [schema.get("items")] + schema.get("anyOf", []) + list(schema.get("definitions", {}).values())
+        for one in inner:
+            found |= properties(one)
     return found
 
 
