@@ -179,7 +179,7 @@ TEST(a_damaged_table_is_a_warning_and_no_failure)
 	pl_description_free(d);
 }
 
-TEST(what_stood_there_before_a_table_is_not_shown)
+TEST(a_file_system_of_the_whole_disk_is_shown_beside_a_table)
 {
 	struct platter_description *d;
 
@@ -189,6 +189,7 @@ TEST(what_stood_there_before_a_table_is_not_shown)
 	d = describe("old.img");
 	EXPECT_EQ(d->nr_tables, 1);
 	EXPECT_STR(d->tables[0].name, "mbr");
-	EXPECT_EQ(d->nr_contents, 0);
+	EXPECT_EQ(d->nr_contents, 1);
+	EXPECT_STR(d->contents[0].name, "ext4");
 	pl_description_free(d);
 }

@@ -95,8 +95,9 @@ take_entry(struct pl_disk *file, const struct qcow2_header *h, struct qcow2_snap
 		ret->size = get_be64(p + 8);
 	names->id = *at + ENTRY_SIZE + extra;
 	names->name = names->id + ret->id_size;
+	/* QEMU does not write the padding of the last entry. */
+	s->table_size = *at + n;
 	*at += (size_t)pl_round_up(n, 8);
-	s->table_size = *at;
 	return 0;
 }
 
