@@ -162,7 +162,7 @@ restore(const struct arguments *args, struct platter_disk *source)
 	struct progress progress;
 	int r, status;
 
-	if (platter_restore_check(source, target, &err) < 0)
+	if (platter_restore_check(source, target, &options, &err) < 0)
 		return report(args, &err, "cannot restore to '%s'", target);
 	status = ask(args, args->operands[0], target);
 	if (status != STATUS_DONE)

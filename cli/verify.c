@@ -64,9 +64,11 @@ say_verdict(const struct verification *v)
 		    count_text(r->leaks, "leak", "leaks").text);
 	if (!v->opened)
 		return;
-	say(stdout, "  a disk of %s; read %s, compared %s with stored checksums, in %s",
-	    exact_size_text(r->size).text, size_text(r->read).text, size_text(r->checksummed).text,
-	    duration_text(r->seconds).text);
+	say(stdout, "  a disk of %s; read %s in %s", exact_size_text(r->size).text,
+	    size_text(r->read).text, duration_text(r->seconds).text);
+	if (r->checksummed)
+		say(stdout, "  %s of it match the checksums that the image stores",
+		    size_text(r->checksummed).text);
 	for (size_t i = 0; i < r->nr_hashes; i++)
 		say(stdout, "  %s  %s", r->hashes[i].name, r->hashes[i].hex);
 }

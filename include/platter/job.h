@@ -99,10 +99,12 @@ struct platter_restore_options {
 /*
  * Answer whether `target` (the path of a device or of an existing image) may be
  * overwritten with `source`: refused when it is too small, read-only, mounted,
- * used as swap or by another device, or part of the source.  Nothing is written.
+ * used as swap or by another device, or part of the source; or when its sectors are not
+ * those that the source's GPT counts in, unless options->no_gpt_fix.  Nothing is written.
  * Errors: -ENOSPC, -EROFS, -EBUSY, -EINVAL, -ENOENT, -EACCES.
  */
 PLATTER_API int platter_restore_check(struct platter_disk *source, const char *target,
+				      const struct platter_restore_options *options,
 				      struct platter_error *err);
 
 /*

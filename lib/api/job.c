@@ -43,11 +43,16 @@ platter_create_empty(const char *target, uint64_t size,
 }
 
 int
-platter_restore_check(struct platter_disk *source, const char *target, struct platter_error *err)
+platter_restore_check(struct platter_disk *source, const char *target,
+		      const struct platter_restore_options *options, struct platter_error *err)
 {
+	struct platter_restore_options o;
+	int r;
+
 	if (!source || !target || !*target)
 		return pl_invalid(err, "no source or no target to restore");
-	return pl_restore_check(source->place, target, err);
+	r = pl_api_options(&o, sizeof o, options, err);
+	return r < 0 ? r : pl_restore_check(source->place, target, &o, err);
 }
 
 int

@@ -14,7 +14,8 @@ int pl_create(struct pl_place *source, const char *target,
 int pl_create_empty(const char *target, uint64_t size, const struct platter_create_options *options,
 		    struct platter_error *err);
 
-int pl_restore_check(struct pl_place *source, const char *target, struct platter_error *err);
+int pl_restore_check(struct pl_place *source, const char *target,
+		     const struct platter_restore_options *options, struct platter_error *err);
 
 int pl_restore(struct pl_place *source, const char *target,
 	       const struct platter_restore_options *options, struct platter_progress *progress,

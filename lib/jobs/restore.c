@@ -121,10 +121,11 @@ open_target(struct pl_place *source, const char *target, bool check_gpt, struct 
 }
 
 int
-pl_restore_check(struct pl_place *source, const char *target, struct platter_error *err)
+pl_restore_check(struct pl_place *source, const char *target,
+		 const struct platter_restore_options *options, struct platter_error *err)
 {
 	struct pl_place *place;
-	int r = open_target(source, target, true, &place, err);
+	int r = open_target(source, target, !options->no_gpt_fix, &place, err);
 
 	if (r == 0)
 		pl_place_close(place);
