@@ -14,7 +14,16 @@ read_one(struct pl_disk *disk, const struct pl_scheme *scheme, unsigned flags)
 {
 	struct pl_arena arena = { 0 };
 	struct platter_error err = PLATTER_ERROR_INIT;
-	struct pl_table table = { .arena = &arena, .facts.arena = &arena, .flags = flags };
+	struct pl_table table = {
+		.arena = &arena,
+		.facts.arena = &arena,
+		.flags = flags,
+		.table = { .name = scheme->info.name,
+			   .longname = scheme->info.longname,
+			   .uuid = "",
+			   .size = disk->size,
+			   .sector_size = disk->sector_size },
+	};
 
 	scheme->read(disk, &table, &err);
 	pl_arena_done(&arena);

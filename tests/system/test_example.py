@@ -73,7 +73,7 @@ def test_install():
     """make install puts the command, library, headers, manual and completions where they belong, and they work there."""
     files = install()
     for wanted in ("/include/platter/platter.h", "/libplatter.so.0", "/pkgconfig/libplatter.pc", "/man1/platter.1",
-                   "/man3/libplatter.3", "/bash-completion/completions/platter", "/_platter", "/platter.fish"):
+                   "/man3/libplatter.3", "/bash-completion/completions/platter.bash", "/_platter", "/platter.fish"):
         installed(files, wanted)
     libs = os.path.dirname(installed(files, "/libplatter.so.0"))
     run([installed(files, "/bin/platter"), "--version"], env={"LD_LIBRARY_PATH": libs})
