@@ -102,9 +102,10 @@ def check_sample(s):
         return
     check_info(s, place)
     if "sha256" in s.expect:
-        r = platter("verify", "--json", "--hash", "sha256", place, timeout=120).json()
+        # A raw file that holds only the start of its disk is damaged; an image must not be.
+        status = 0 if is_qcow2(s) else (0, 1)
+        r = platter("verify", "--json", "--hash", "sha256", place, status=status, timeout=120).json()
         expect_equal(r["images"][0]["hashes"]["sha256"], s.expect["sha256"], "SHA-256 of the disk")
-        expect_equal(r["images"][0]["damages"], 0, "damages")
 
 
 def each(choose):
