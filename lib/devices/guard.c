@@ -403,3 +403,25 @@ pl_guard_device(const char *path, struct platter_error *err)
 	free(all.list);
 	return r;
 }
+
+bool
+pl_loop_file(const char *path, struct pl_file_id *ret)
+{
+	static const char *const attributes[] = { "loop/backing_file", "../loop/backing_file" };
+	struct stat st;
+
+	if (stat(path, &st) < 0 || !S_ISBLK(st.st_mode))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(attributes); i++) {
+		char name[64], file[PATH_MAX];
+		struct stat backing;
+
+		snprintf(name, sizeof name, "/sys/dev/block/%u:%u/%s", major(st.st_rdev),
+			 minor(st.st_rdev), attributes[i]);
+		if (!read_line(name, file, sizeof file) || stat(file, &backing) < 0)
+			continue;
+		*ret = (struct pl_file_id){ backing.st_dev, backing.st_ino };
+		return true;
+	}
+	return false;
+}

@@ -18,6 +18,7 @@
 #include "compare.h"
 #include "copy.h"
 #include "format.h"
+#include "guard.h"
 #include "hash.h"
 #include "storage.h"
 
@@ -139,7 +140,8 @@ pl_refuse_same_file(const struct pl_place *source, const char *target, struct pl
 		return 0;
 	id = S_ISBLK(st.st_mode) ? (struct pl_file_id){ .device = st.st_rdev }
 				 : (struct pl_file_id){ st.st_dev, st.st_ino };
-	if (stands_on(source->disk, id))
+	if (stands_on(source->disk, id) ||
+	    (pl_loop_file(target, &id) && stands_on(source->disk, id)))
 		return pl_invalid(err, "'%s' is part of the source itself", target);
 	return 0;
 }
@@ -375,7 +377,7 @@ make_hasher(struct creation *c, struct platter_error *err)
 static bool
 resumable(const struct creation *c)
 {
-	if (!c->file || c->file->sequential || c->source->disk->sequential || !c->copy.size)
+	if (!c->file || c->file->sequential || c->source->disk->sequential)
 		return false;
 	return !c->writer || c->writer->ops->checkpoint;
 }
@@ -457,7 +459,7 @@ pl_create(struct pl_place *source, const char *target, const struct platter_crea
 				c.file->sequential ? UINT64_MAX : pl_storage_allocated(c.file);
 	}
 	if (r < 0 && c.file)
-		pl_storage_abandon(c.file, resumable(&c));
+		pl_storage_abandon(c.file, (r == -ECANCELED || c.copy.size) && resumable(&c));
 	if (c.writer)
 		c.writer->ops->free(c.writer);
 	pl_related_free(c.related);
