@@ -284,7 +284,7 @@ def test_writes_are_smaller():
 
 
 def test_writes_overlay():
-    """An image created with a backing file holds only what differs, and qemu-img reads both together."""
+    """An image created with a backing file names it, and qemu-img reads both together."""
     need_qemu()
     base = mixed_raw("base.raw")
     shutil.copy(base, path("changed.raw"))
@@ -292,7 +292,7 @@ def test_writes_overlay():
         f.seek(5 * MIB)
         f.write(lib.noise(100000, "new"))
     image = path("over.qcow2")
-    platter("create", path("changed.raw"), image, "-o", f"backing={base}")
+    platter("create", path("changed.raw"), image, "-o", f"backing_file={base}")
     qemu_check(image)
     qemu_equal(path("changed.raw"), image, "raw", "qcow2")
     reads_as(image, path("changed.raw"))
