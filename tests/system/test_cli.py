@@ -137,7 +137,7 @@ def completions(name):
 
 def test_completion_syntax():
     """The completion scripts parse in their shells."""
-    for shell, name in (("bash", "*bash*"), ("zsh", "_platter"), ("fish", "*fish*")):
+    for shell, name in (("bash", "platter.bash"), ("zsh", "_platter"), ("fish", "platter.fish")):
         def attempt(shell=shell, name=name):
             lib.need_tool(shell)
             run([shell, "-n", completions(name)])

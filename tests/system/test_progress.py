@@ -95,7 +95,8 @@ def test_interrupted():
                 continue
             expect(status in (3, -sig, 128 + sig), f"status {status}: {err}")
             expect(not os.path.exists(out), "a half file stands under the final name")
-            expect("--resume" in err, f"nobody says how to go on: {err}")
+            if os.path.exists(out + ".part"):       # there may have been nothing to keep yet
+                expect("--resume" in err, f"nobody says how to go on: {err}")
             platter("create", "--resume", *options, raw, out, timeout=120)
             platter("compare", raw, out)
 

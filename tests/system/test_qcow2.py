@@ -206,6 +206,8 @@ def test_encrypted():
             break
     else:
         lib.skip(f"qemu-img cannot make one here: {r.errors.strip()}")
+    run(["qemu-io", "--object", "secret,id=s,data=x", "-c", "write -P 5 0 64k", "--image-opts",
+         f"driver=qcow2,file.filename={image},encrypt.key-secret=s"])
     r = platter("info", image, status=(0, 3))
     expect("luks" in (r.text + r.errors).lower(), str(r))
     r = platter("create", image, path("out.raw"), status=3)
