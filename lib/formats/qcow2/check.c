@@ -374,7 +374,10 @@ pl_qcow2_check(struct pl_disk *disk, struct pl_findings *findings, struct platte
 	struct check c = { .q = q, .findings = findings };
 	PL_AUTOFREE uint32_t *counts = NULL;
 	struct platter_error why = PLATTER_ERROR_INIT;
-	int r = pl_qcow2_refcounts_load(q, &why);
+	int r = pl_flush(disk, &why);
+
+	if (r == 0)
+		r = pl_qcow2_refcounts_load(q, &why);
 
 	if (r == -ENOMEM)
 		return pl_no_memory(err);

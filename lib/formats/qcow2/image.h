@@ -90,11 +90,21 @@ void pl_qcow2_bitmaps_done(struct qcow2_bitmaps *b);
  * A cluster of metadata in memory: an L2 table or a refcount block.  The bytes are as in
  * the file; those of L2 tables are guarded by qcow2.lock.
  */
+enum qcow2_table_kind {
+	QCOW2_TABLE_REFCOUNTS,
+	QCOW2_TABLE_L2,
+};
+
 struct qcow2_table {
 	uint64_t offset; /* in the file */
 	uint8_t *bytes;
-	unsigned users; /* not evicted while any */
+	unsigned users; /* not evicted while any, or while dirty */
 	bool loading;
+	bool dirty;                 /* bytes [dirty_start, dirty_end) are not in the file yet */
+	bool fresh;                 /* nothing in the file refers to it yet */
+	enum qcow2_table_kind kind; /* of dirty ones */
+	size_t dirty_start, dirty_end;
+	struct qcow2_table *next_dirty;
 	struct qcow2_table *next; /* in its bucket */
 	struct qcow2_table *older, *newer;
 };
@@ -107,6 +117,8 @@ struct qcow2_tables {
 	size_t nr_buckets;
 	struct qcow2_table *oldest, *newest;
 	size_t nr, limit;
+	struct qcow2_table *dirty[2]; /* by kind; changed by the writing thread only */
+	size_t nr_dirty;
 };
 
 struct qcow2 {
@@ -133,6 +145,16 @@ struct qcow2 {
 
 	uint64_t *refcount_table; /* host order; NULL until it is needed */
 	size_t nr_refcount_table;
+
+	/* What follows belongs to the writing thread. */
+	bool prepared;              /* the header allows writing, and the refcount table is there */
+	uint64_t free_hint;         /* no cluster before this one is free */
+	bool *l1_dirty;             /* by sector of 64 entries: not in the file yet */
+	bool l1_changed;            /* any of them */
+	bool *refcount_table_dirty; /* the same */
+	bool refcount_table_changed;
+	uint64_t *unused; /* clusters to count down once no table in the file names them */
+	size_t nr_unused, unused_capacity;
 };
 
 static inline struct qcow2 *
@@ -148,6 +170,18 @@ void pl_qcow2_tables_done(struct qcow2_tables *tables);
 int pl_qcow2_table_get(struct qcow2 *q, uint64_t offset, struct qcow2_table **ret,
 		       struct platter_error *err);
 void pl_qcow2_table_put(struct qcow2 *q, struct qcow2_table *table);
+
+/* A zeroed one at a cluster just allocated, dirty and fresh. */
+int pl_qcow2_table_new(struct qcow2 *q, uint64_t offset, enum qcow2_table_kind kind,
+		       struct qcow2_table **ret, struct platter_error *err);
+/* Forget one, and what was not written of it: its cluster is used for something else. */
+void pl_qcow2_table_forget(struct qcow2 *q, uint64_t offset);
+/* Its bytes [start, end) were changed. */
+void pl_qcow2_table_dirty(struct qcow2 *q, struct qcow2_table *table, enum qcow2_table_kind kind,
+			  size_t start, size_t end);
+/* Write what is dirty of one kind, or of these the fresh ones only. */
+int pl_qcow2_tables_write(struct qcow2 *q, enum qcow2_table_kind kind, bool fresh_only,
+			  struct platter_error *err);
 
 /* A decoded L2 entry. */
 enum qcow2_entry_kind {
@@ -195,8 +229,31 @@ int pl_qcow2_refcounts_load(struct qcow2 *q, struct platter_error *err);
 int pl_qcow2_refcount_block(const struct qcow2 *q, size_t index, uint64_t *ret_offset,
 			    struct platter_error *err);
 uint64_t pl_qcow2_refcount_decode(const uint8_t *block, uint64_t index, uint32_t order);
+void pl_qcow2_refcount_encode(uint8_t *block, uint64_t index, uint32_t order, uint64_t value);
 int pl_qcow2_refcount_get(struct qcow2 *q, uint64_t cluster, uint64_t *ret,
 			  struct platter_error *err);
+
+/*
+ * allocate.c: clusters for the writing thread.  An allocation is in memory only until
+ * pl_qcow2_commit(); a cluster that is given up stays counted until then.
+ */
+int pl_qcow2_allocate(struct qcow2 *q, uint64_t want, uint64_t *ret_offset, uint64_t *ret_nr,
+		      struct platter_error *err);
+/* Make room to give up n clusters. */
+int pl_qcow2_reserve_unused(struct qcow2 *q, size_t n, struct platter_error *err);
+/* Give up the clusters that hold [offset, offset + n); room was reserved. */
+void pl_qcow2_unuse(struct qcow2 *q, uint64_t offset, uint64_t n);
+/* Bring tables into the file in an order that is safe at any moment. */
+int pl_qcow2_commit(struct qcow2 *q, struct platter_error *err);
+
+/* write.c */
+int pl_qcow2_write(struct pl_disk *disk, const void *buf, size_t n, uint64_t offset,
+		   struct platter_error *err);
+int pl_qcow2_zero(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned flags,
+		  struct platter_error *err);
+int pl_qcow2_discard(struct pl_disk *disk, uint64_t offset, uint64_t length,
+		     struct platter_error *err);
+int pl_qcow2_flush(struct pl_disk *disk, struct platter_error *err);
 
 /* Number of L1 entries that a disk of `size` bytes needs. */
 static inline uint64_t

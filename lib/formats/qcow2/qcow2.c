@@ -26,10 +26,15 @@ qcow2_free(struct pl_disk *disk)
 {
 	struct qcow2 *q = qcow2_of(disk);
 
+	if (q->prepared)
+		(void)pl_qcow2_flush(disk, NULL);
 	pl_qcow2_tables_done(&q->tables);
 	pl_qcow2_header_done(&q->header);
 	free(q->l1);
+	free(q->l1_dirty);
 	free(q->refcount_table);
+	free(q->refcount_table_dirty);
+	free(q->unused);
 	pl_disk_unref(q->data);
 	pl_disk_unref(q->file);
 	pthread_rwlock_destroy(&q->lock);
@@ -50,6 +55,10 @@ qcow2_below(struct pl_disk *disk, size_t index)
 static const struct pl_disk_ops qcow2_ops = {
 	.name = "qcow2",
 	.map = pl_qcow2_map,
+	.write = pl_qcow2_write,
+	.zero = pl_qcow2_zero,
+	.discard = pl_qcow2_discard,
+	.flush = pl_qcow2_flush,
 	.below = qcow2_below,
 	.describe = pl_qcow2_describe,
 	.free = qcow2_free,
@@ -208,6 +217,39 @@ open_backing(struct qcow2 *q, const struct pl_open_request *request, struct plat
 	return pl_disk_stack(&q->disk, q->disk.parent, err);
 }
 
+/* Refuse to write what writing would make worse, or lose data of. */
+static int
+check_writable(struct qcow2 *q, const struct pl_open_request *request, struct platter_error *err)
+{
+	const char *why = NULL;
+
+	if (!(request->flags & PLATTER_OPEN_WRITE))
+		return 0;
+	if (!q->file->writable)
+		return pl_fail(err, -EROFS, "'%s' is open for reading only", q->file->name);
+	if (request->snapshot)
+		return pl_fail(err, -EROFS, "a snapshot cannot be written");
+	if (q->encrypted)
+		return pl_unsupported(err, QCOW2_CRYPT_METHOD,
+				      "encrypted images cannot be written");
+	if (q->header.backing_name && request->flags & PLATTER_OPEN_NO_BACKING)
+		return pl_fail(err, -ENOTSUP,
+			       "an overlay cannot be written without its backing file '%s'",
+			       q->header.backing_name);
+	if (q->header.incompatible & QCOW2_INCOMPAT_CORRUPT)
+		why = "is marked as corrupt";
+	else if (q->header.incompatible & QCOW2_INCOMPAT_DIRTY)
+		why = "was not closed, and its refcounts may be out of date";
+	if (why) {
+		(void)pl_corrupt(err, QCOW2_INCOMPATIBLE, "it cannot be written: the image %s",
+				 why);
+		pl_hint(err, "repair it with `qemu-img check -r all` first");
+		return -EUCLEAN;
+	}
+	q->disk.writable = true;
+	return 0;
+}
+
 static int
 open_parts(struct qcow2 *q, const struct pl_open_request *request, struct platter_error *err)
 {
@@ -227,6 +269,8 @@ open_parts(struct qcow2 *q, const struct pl_open_request *request, struct platte
 		r = open_data_file(q, request, err);
 	if (r == 0)
 		r = open_backing(q, request, err);
+	if (r == 0)
+		r = check_writable(q, request, err);
 	return r;
 }
 
@@ -255,7 +299,7 @@ const struct pl_format pl_format_qcow2 = {
 		.name = "qcow2",
 		.longname = "QEMU copy-on-write image",
 		.extensions = extensions,
-		.abilities = PLATTER_CAN_READ | PLATTER_CAN_CREATE | PLATTER_CAN_COMPRESS |
+		.abilities = PLATTER_CAN_READ | PLATTER_CAN_WRITE | PLATTER_CAN_CREATE | PLATTER_CAN_COMPRESS |
 			     PLATTER_CAN_BACK | PLATTER_CAN_SNAPSHOT | PLATTER_CAN_CHECK,
 		.options = pl_qcow2_options,
 	},

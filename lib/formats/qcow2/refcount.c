@@ -61,6 +61,24 @@ pl_qcow2_refcount_decode(const uint8_t *block, uint64_t index, uint32_t order)
 	}
 }
 
+void
+pl_qcow2_refcount_encode(uint8_t *block, uint64_t index, uint32_t order, uint64_t value)
+{
+	uint32_t shift;
+
+	switch (order) {
+	case 3: block[index] = (uint8_t)value; break;
+	case 4: put_be16(block + index * 2, (uint16_t)value); break;
+	case 5: put_be32(block + index * 4, (uint32_t)value); break;
+	case 6: put_be64(block + index * 8, value); break;
+	default:
+		shift = (uint32_t)((index & ((8u >> order) - 1)) << order);
+		block += index >> (3 - order);
+		*block = (uint8_t)((*block & ~(((1u << (1u << order)) - 1) << shift)) |
+				   (uint32_t)value << shift);
+	}
+}
+
 int
 pl_qcow2_refcount_get(struct qcow2 *q, uint64_t cluster, uint64_t *ret, struct platter_error *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* tables.c - metadata clusters of a QCOW2 image in memory, bounded */
+/* tables.c - metadata clusters of a QCOW2 image in memory, bounded; written when told */
 #include "image.h"
 
 /* 16 MiB of L2 tables map 128 GiB with 64 KiB clusters. */
@@ -51,7 +51,7 @@ evict(struct qcow2_tables *t)
 	while (e && t->nr >= t->limit) {
 		struct qcow2_table *newer = e->newer;
 
-		if (!e->users)
+		if (!e->users && !e->dirty)
 			drop(t, e);
 		e = newer;
 	}
@@ -163,4 +163,101 @@ pl_qcow2_table_put(struct qcow2 *q, struct qcow2_table *e)
 	pthread_mutex_lock(&q->tables.lock);
 	e->users--;
 	pthread_mutex_unlock(&q->tables.lock);
+}
+
+int
+pl_qcow2_table_new(struct qcow2 *q, uint64_t offset, enum qcow2_table_kind kind,
+		   struct qcow2_table **ret, struct platter_error *err)
+{
+	struct qcow2_tables *t = &q->tables;
+	struct qcow2_table *e;
+
+	pl_qcow2_table_forget(q, offset);
+	pthread_mutex_lock(&t->lock);
+	e = add(t, offset, q->cluster_size);
+	if (e) {
+		e->loading = false;
+		memset(e->bytes, 0, q->cluster_size);
+	}
+	pthread_mutex_unlock(&t->lock);
+	if (!e)
+		return pl_no_memory(err);
+	e->fresh = true;
+	pl_qcow2_table_dirty(q, e, kind, 0, q->cluster_size);
+	*ret = e;
+	return 0;
+}
+
+void
+pl_qcow2_table_forget(struct qcow2 *q, uint64_t offset)
+{
+	struct qcow2_tables *t = &q->tables;
+	struct qcow2_table *e;
+
+	pthread_mutex_lock(&t->lock);
+	e = find(t, offset);
+	if (e && e->dirty) {
+		struct qcow2_table **p = &t->dirty[e->kind];
+
+		while (*p != e)
+			p = &(*p)->next_dirty;
+		*p = e->next_dirty;
+		t->nr_dirty--;
+		e->dirty = false;
+	}
+	if (e && !e->users)
+		drop(t, e);
+	pthread_mutex_unlock(&t->lock);
+}
+
+void
+pl_qcow2_table_dirty(struct qcow2 *q, struct qcow2_table *e, enum qcow2_table_kind kind,
+		     size_t start, size_t end)
+{
+	struct qcow2_tables *t = &q->tables;
+
+	pthread_mutex_lock(&t->lock);
+	if (!e->dirty) {
+		e->dirty = true;
+		e->kind = kind;
+		e->dirty_start = start;
+		e->dirty_end = end;
+		e->next_dirty = t->dirty[kind];
+		t->dirty[kind] = e;
+		t->nr_dirty++;
+	} else {
+		e->dirty_start = PL_MIN(e->dirty_start, start);
+		e->dirty_end = PL_MAX(e->dirty_end, end);
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+int
+pl_qcow2_tables_write(struct qcow2 *q, enum qcow2_table_kind kind, bool fresh_only,
+		      struct platter_error *err)
+{
+	struct qcow2_tables *t = &q->tables;
+	struct qcow2_table **p = &t->dirty[kind], *e;
+
+	/* Only the writing thread changes this list. */
+	while ((e = *p)) {
+		size_t start = e->dirty_start & ~(size_t)511;
+		size_t end = (size_t)pl_round_up(e->dirty_end, 512);
+		int r;
+
+		if (fresh_only && !e->fresh) {
+			p = &e->next_dirty;
+			continue;
+		}
+		r = pl_write(q->file, e->bytes + start, end - start, e->offset + start, err);
+		if (r < 0)
+			return r;
+		pthread_mutex_lock(&t->lock);
+		*p = e->next_dirty;
+		e->next_dirty = NULL;
+		e->dirty = e->fresh = false;
+		t->nr_dirty--;
+		pthread_mutex_unlock(&t->lock);
+	}
+	return 0;
 }
