@@ -63,8 +63,8 @@ make_raw(const char *name, size_t size)
 		size_t n = (size_t)PL_MIN(size - at, want);
 
 		for (size_t i = 0; kind < 2 && i < n; i++)
-			bytes[at + i] =
-				(uint8_t)(kind ? rnd(256) : "all work and no play "[i % 21]);
+			bytes[at + i] = kind ? (uint8_t)rnd(256)
+					     : (uint8_t) "all work and no play "[i % 21];
 		at += n;
 	}
 	EXPECT_EQ(fwrite(bytes, 1, size, f), size);
