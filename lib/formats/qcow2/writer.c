@@ -4,7 +4,7 @@
  *
  * The file grows by whole clusters at its frontier:
  *
- *	header | L1 table | L2 table, data ... | L2 table, data ... | refcount table
+ *	header | refcount table | L1 table | L2 table, data ... | L2 table, data ...
  *
  * An L2 table is placed before the first data that it maps and stays in memory until
  * the copy leaves its range.  Compressed clusters are packed at byte granularity into
@@ -12,7 +12,8 @@
  * refcount block is placed when the frontier passes what the blocks before it count,
  * and is written when counting goes on to the next, so that one of them and the list of
  * their places is all that is in memory.  The L1 table of a stream, whose size is known
- * only at its end, comes last.
+ * only at its end, comes last, and so does a refcount table that may need more than one
+ * cluster.
  *
  * A checkpoint makes the file an image that holds the disk's beginning, marked dirty,
  * without refcounts, and with the number of bytes it holds in an extension of ours.
@@ -45,7 +46,8 @@ struct qcow2_writer {
 	uint64_t l2_index;  /* which, NO_L2 none yet */
 	uint64_t l2_offset; /* 0: it has no entries yet */
 
-	uint64_t *blocks; /* where refcount blocks are */
+	uint64_t refcount_table; /* 0: not placed yet */
+	uint64_t *blocks;        /* where refcount blocks are */
 	uint64_t nr_blocks, blocks_room;
 	uint8_t *block; /* the one being counted, as in the file */
 	uint64_t block_index;
@@ -516,26 +518,38 @@ qcow2_checkpoint(struct pl_writer *w, uint64_t offset, struct platter_error *err
 	return write_header(q, &layout, err);
 }
 
-/* Place and write the refcount table, and the block that counts it. */
 static int
-write_refcount_table(struct qcow2_writer *q, struct qcow2_layout *layout, struct platter_error *err)
+place_refcount_table(struct qcow2_writer *q, uint64_t *ret_nr, struct platter_error *err)
 {
-	PL_AUTOFREE uint8_t *table = NULL;
 	uint64_t nr;
-	int r;
 
 	/* Blocks that count the table make it longer. */
 	do {
+		int r;
+
 		nr = PL_MAX(to_clusters(q, q->nr_blocks * 8), 1);
 		r = cover(q, nr, err);
 		if (r < 0)
 			return r;
 	} while (to_clusters(q, q->nr_blocks * 8) > nr);
-	r = allocate(q, nr, &layout->refcount_table_offset, err);
+	*ret_nr = nr;
+	return allocate(q, nr, &q->refcount_table, err);
+}
+
+/* Write the refcount table, and the block that was being counted. */
+static int
+write_refcount_table(struct qcow2_writer *q, struct qcow2_layout *layout, struct platter_error *err)
+{
+	PL_AUTOFREE uint8_t *table = NULL;
+	uint64_t nr = 1;
+	bool placed = q->refcount_table && q->nr_blocks * 8 <= q->cluster_size;
+	int r = placed ? 0 : place_refcount_table(q, &nr, err);
+
 	if (r == 0)
 		r = write_block(q, err);
 	if (r < 0)
 		return r;
+	layout->refcount_table_offset = q->refcount_table;
 	layout->refcount_table_clusters = (uint32_t)nr;
 	table = calloc(nr, q->cluster_size);
 	if (!table)
@@ -544,6 +558,14 @@ write_refcount_table(struct qcow2_writer *q, struct qcow2_layout *layout, struct
 		put_be64(table + i * 8, q->blocks[i]);
 	return pl_write(q->writer.file, table, nr << q->params.cluster_bits,
 			layout->refcount_table_offset, err);
+}
+
+static uint64_t
+file_end(const struct qcow2_writer *q)
+{
+	bool packed_last = q->packed && pl_round_up(q->packed, q->cluster_size) == q->frontier;
+
+	return packed_last ? q->packed : q->frontier;
 }
 
 static int
@@ -564,6 +586,9 @@ qcow2_finish(struct pl_writer *w, struct platter_error *err)
 		return r;
 	layout = layout_of(q);
 	r = write_refcount_table(q, &layout, err);
+	/* Whole sectors after compressed data, whole clusters after any other. */
+	if (r == 0)
+		r = pl_resize(w->file, pl_round_up(file_end(q), 512), err);
 	if (r == 0)
 		r = write_header(q, &layout, err);
 	return r;
@@ -581,7 +606,23 @@ qcow2_free(struct pl_writer *w)
 	free(q);
 }
 
-/* Begin from nothing: the header's cluster and, if its size is known, the L1 table after it. */
+/*
+ * Does a refcount table of one cluster suffice, however little is left out or compressed?
+ * With room for what counts itself and for what interrupted runs leave behind.
+ */
+static bool
+one_cluster_counts_all(const struct qcow2_writer *q)
+{
+	uint64_t tables = pl_div_round_up(q->writer.size, l2_span(q)) + l1_entries(q);
+	uint64_t clusters = to_clusters(q, q->writer.size) + 2 * tables + 4;
+
+	return clusters >> (q->block_bits + q->params.cluster_bits - 4) == 0;
+}
+
+/*
+ * Begin from nothing: the header's cluster and, if the size of the disk is known, the
+ * tables that it allows to place.
+ */
 static int
 lay_out(struct qcow2_writer *q, struct platter_error *err)
 {
@@ -594,10 +635,12 @@ lay_out(struct qcow2_writer *q, struct platter_error *err)
 	q->nr_blocks = q->block_index = 0;
 	memset(q->block, 0, q->cluster_size);
 	q->l2_index = NO_L2;
-	q->l2_offset = q->l1_offset = q->l1_written = 0;
+	q->l2_offset = q->l1_offset = q->l1_written = q->refcount_table = 0;
 	if (q->l1)
 		memset(q->l1, 0, q->l1_bytes);
 	r = count_users(q, 0, 1, err);
+	if (r == 0 && q->sized && one_cluster_counts_all(q))
+		r = allocate(q, 1, &q->refcount_table, err);
 	if (r == 0 && q->sized) {
 		r = grow_l1(q, l1_entries(q), err);
 		if (r == 0)
