@@ -25,7 +25,7 @@ rnd(uint64_t n)
 }
 
 /* Run a command in the test's folder; its output is shown only when it fails. */
-static void
+__attribute__((format(printf, 1, 2))) static void
 run(const char *format, ...)
 {
 	PL_AUTOFREE char *line = NULL;
