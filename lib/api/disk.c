@@ -105,30 +105,54 @@ platter_read(struct platter_disk *disk, void *buf, size_t n, uint64_t offset,
 	return pl_read(disk->place->disk, buf, n, offset, err);
 }
 
+/* A raw image is its file, which would grow: a disk has the size that it has. */
+static int
+check_range(const struct platter_disk *disk, uint64_t offset, uint64_t length,
+	    struct platter_error *err)
+{
+	const struct pl_disk *d = disk->place->disk;
+
+	if (pl_in_range(offset, length, d->size))
+		return 0;
+	return pl_fail_at(err, -ERANGE, offset,
+			  "%" PRIu64 " bytes at %" PRIu64 " pass the end of '%s' (%" PRIu64
+			  " bytes)",
+			  length, offset, disk->place->name, d->size);
+}
+
 int
 platter_write(struct platter_disk *disk, const void *buf, size_t n, uint64_t offset,
 	      struct platter_error *err)
 {
+	int r;
+
 	if (!disk || (!buf && n))
 		return pl_invalid(err, "no disk or no buffer to write");
-	return pl_write(disk->place->disk, buf, n, offset, err);
+	r = check_range(disk, offset, n, err);
+	return r < 0 ? r : pl_write(disk->place->disk, buf, n, offset, err);
 }
 
 int
 platter_zero(struct platter_disk *disk, uint64_t offset, uint64_t length, struct platter_error *err)
 {
+	int r;
+
 	if (!disk)
 		return pl_invalid(err, "no disk to write");
-	return pl_zero(disk->place->disk, offset, length, PL_ZERO_MAY_UNMAP, err);
+	r = check_range(disk, offset, length, err);
+	return r < 0 ? r : pl_zero(disk->place->disk, offset, length, PL_ZERO_MAY_UNMAP, err);
 }
 
 int
 platter_discard(struct platter_disk *disk, uint64_t offset, uint64_t length,
 		struct platter_error *err)
 {
+	int r;
+
 	if (!disk)
 		return pl_invalid(err, "no disk to write");
-	return pl_discard(disk->place->disk, offset, length, err);
+	r = check_range(disk, offset, length, err);
+	return r < 0 ? r : pl_discard(disk->place->disk, offset, length, err);
 }
 
 int
