@@ -5,11 +5,11 @@
  * The source is cut into pieces, numbered in order.  Worker threads take the next task
  * that can run:
  *
- *	order	hand a filled piece to the writer: where do its bytes go? (one at a time, in order;
- *		then the same thread writes them, side by side with others)
+ *	order	hand a filled piece to the writer: where do its bytes go? (one at a time, in order)
  *	hash	feed a filled piece to one of the hashes (one at a time for each hash, in order)
- *	fill	plan the next piece, read it, find its zeros, encode it; into a target that is written at
- *		random offsets also write it, while it is in the cache
+ *	write	write a piece whose place is known (behind a page cache one at a time: a second
+ *		writer would only spin on the lock of the file)
+ *	fill	plan the next piece, read it, find its zeros, encode it
  *
  * The pieces in flight live in a ring of slots, which bounds the memory.  A slot is free
  * again when its piece has been written and passed every lane.
@@ -47,6 +47,18 @@ struct segment {
 	const uint8_t *bytes; /* what is stored */
 };
 
+/* A run of stored bytes and where it goes in the writer's file. */
+struct run {
+	const uint8_t *bytes;
+	size_t length;
+	uint64_t at;
+};
+
+struct runs {
+	struct run *list;
+	size_t nr, capacity;
+};
+
 enum {
 	MAX_LANES = 1 + PLATTER_MAX_HASHES
 };
@@ -56,11 +68,13 @@ struct slot {
 	enum platter_kind kind;  /* DATA: in `buf`; else nothing is stored at all */
 	bool busy;               /* holds a piece that is not done with */
 	bool filled;
-	unsigned lanes_left; /* lanes that have yet to see it, and: */
+	unsigned lanes_left; /* lanes that have yet to see it */
+	bool unwritten;      /* its place is known, its bytes are not there yet */
 	bool writing;
 	uint8_t *buf, *encoded;
 	struct segment *segments;
 	size_t nr_segments;
+	struct runs runs; /* what the writer said of its place */
 };
 
 /* Sees the pieces one at a time, in order. */
@@ -90,7 +104,8 @@ struct engine {
 	size_t nr_slots;
 	struct lane lanes[MAX_LANES]; /* [0]: the ordered sink; then the hashes */
 	size_t nr_lanes;
-	bool ordered;             /* lane 0 is in use */
+	bool ordered; /* lane 0 is in use */
+	unsigned writers, max_writers;
 	uint64_t last_checkpoint; /* nanoseconds */
 	int result;
 	struct platter_error err;
@@ -345,7 +360,7 @@ write_target(struct engine *e, struct slot *s, struct platter_error *err)
 	return 0;
 }
 
-/* Read, find the zeros, encode; and write, if order does not matter. */
+/* Read, find the zeros, encode. */
 static int
 fill(struct engine *e, struct slot *s, struct platter_error *err)
 {
@@ -363,8 +378,6 @@ fill(struct engine *e, struct slot *s, struct platter_error *err)
 		else if (copy->target)
 			split_zeros(e, s);
 	}
-	if (r == 0 && copy->target && !e->ordered && s->offset >= copy->withhold)
-		r = write_target(e, s, err);
 	return r;
 }
 
@@ -376,18 +389,6 @@ write_stream(struct pl_disk *target, const struct slot *s, struct platter_error 
 		return pl_write(target, s->buf, (size_t)s->length, s->offset, err);
 	return pl_zero(target, s->offset, s->length, 0, err);
 }
-
-/* A run of stored bytes and where it goes in the writer's file. */
-struct run {
-	const uint8_t *bytes;
-	size_t length;
-	uint64_t at;
-};
-
-struct runs {
-	struct run *list;
-	size_t nr, capacity;
-};
 
 static int
 add_run(struct runs *runs, const uint8_t *bytes, size_t length, uint64_t at,
@@ -414,8 +415,9 @@ add_run(struct runs *runs, const uint8_t *bytes, size_t length, uint64_t at,
 
 /* Ask the writer where a piece goes. */
 static int
-place(struct pl_writer *w, const struct slot *s, struct runs *runs, struct platter_error *err)
+place(struct pl_writer *w, struct slot *s, struct platter_error *err)
 {
+	s->runs.nr = 0;
 	if (s->kind != PLATTER_DATA)
 		return w->ops->skip(w, s->offset, s->length, s->kind, err);
 	for (size_t i = 0; i < s->nr_segments; i++) {
@@ -435,8 +437,8 @@ place(struct pl_writer *w, const struct slot *s, struct runs *runs, struct platt
 
 			r = w->ops->place(w, offset, left, g->stored, &at, &length, err);
 			if (r == 0)
-				r = add_run(runs, bytes, g->stored ? g->stored : (size_t)length, at,
-					    err);
+				r = add_run(&s->runs, bytes, g->stored ? g->stored : (size_t)length,
+					    at, err);
 			if (r < 0)
 				return r;
 			offset += length;
@@ -495,7 +497,7 @@ count_data(struct pl_copy *copy, const struct slot *s)
 static void
 maybe_release(struct engine *e, struct slot *s)
 {
-	if (s->lanes_left || s->writing || !s->filled)
+	if (s->lanes_left || s->unwritten || s->writing || !s->filled)
 		return;
 	s->busy = s->filled = false;
 	if (s->kind == PLATTER_ZERO)
@@ -527,21 +529,20 @@ run_order(struct engine *e)
 {
 	struct slot *s = slot_of(e, e->lanes[0].next);
 	struct pl_writer *w = e->copy->writer;
-	struct pl_disk *file = w ? w->file : e->copy->target;
 	struct platter_error err = PLATTER_ERROR_INIT;
-	struct runs runs = { 0 };
 	uint64_t checkpoint = UINT64_MAX;
 	int r;
 
 	e->lanes[0].busy = true;
-	s->writing = true;
 	if (w && w->ops->checkpoint && now() - e->last_checkpoint > CHECKPOINT_INTERVAL)
 		checkpoint = written_up_to(e);
 	pthread_mutex_unlock(&e->lock);
 
-	r = w ? place(w, s, &runs, &err) : write_stream(file, s, &err);
-	if (r == 0 && file->sequential)
-		r = write_runs(file, &runs, &err);
+	r = w ? place(w, s, &err) : write_stream(e->copy->target, s, &err);
+	if (r == 0 && w && w->file->sequential) {
+		r = write_runs(w->file, &s->runs, &err);
+		s->runs.nr = 0;
+	}
 	if (r == 0 && checkpoint != UINT64_MAX)
 		r = w->ops->checkpoint(w, checkpoint, &err);
 
@@ -551,16 +552,48 @@ run_order(struct engine *e)
 	e->lanes[0].busy = false;
 	e->lanes[0].next++;
 	s->lanes_left--;
+	s->unwritten = s->runs.nr > 0;
 	pthread_cond_broadcast(&e->changed);
-	if (r == 0 && !file->sequential && runs.nr) {
-		pthread_mutex_unlock(&e->lock);
-		r = write_runs(file, &runs, &err);
-		pthread_mutex_lock(&e->lock);
-	}
-	free(runs.list);
 	if (r < 0)
 		fail(e, r, &err);
+	maybe_release(e, s);
+}
+
+/* The oldest piece that may be written now, or NULL. */
+static struct slot *
+to_write(struct engine *e)
+{
+	uint64_t first = e->planned > e->nr_slots ? e->planned - e->nr_slots : 0;
+
+	if (e->writers == e->max_writers)
+		return NULL;
+	for (uint64_t n = first; n < e->planned; n++) {
+		struct slot *s = slot_of(e, n);
+
+		if (s->filled && s->unwritten)
+			return s;
+	}
+	return NULL;
+}
+
+static void
+run_write(struct engine *e, struct slot *s)
+{
+	struct pl_writer *w = e->copy->writer;
+	struct platter_error err = PLATTER_ERROR_INIT;
+	int r;
+
+	s->unwritten = false;
+	s->writing = true;
+	e->writers++;
+	pthread_mutex_unlock(&e->lock);
+	r = w ? write_runs(w->file, &s->runs, &err) : write_target(e, s, &err);
+	pthread_mutex_lock(&e->lock);
+	e->writers--;
 	s->writing = false;
+	pthread_cond_broadcast(&e->changed);
+	if (r < 0)
+		fail(e, r, &err);
 	maybe_release(e, s);
 }
 
@@ -619,6 +652,7 @@ run_fill(struct engine *e)
 		return;
 	}
 	s->filled = true;
+	s->unwritten = e->copy->target && !e->ordered && s->offset >= e->copy->withhold;
 	pthread_cond_broadcast(&e->changed);
 	maybe_release(e, s);
 }
@@ -659,8 +693,15 @@ worker(void *closure)
 			fail(e, pl_fail(&err, -ECANCELED, "stopped"), &err);
 			break;
 		}
+		struct slot *s;
+
 		if (e->ordered && lane_can_run(e, 0)) {
 			run_order(e);
+			continue;
+		}
+		s = to_write(e);
+		if (s) {
+			run_write(e, s);
 			continue;
 		}
 		for (lane = 1; lane < e->nr_lanes; lane++)
@@ -686,6 +727,7 @@ free_slots(struct engine *e)
 		free(e->slots[i].buf);
 		free(e->slots[i].encoded);
 		free(e->slots[i].segments);
+		free(e->slots[i].runs.list);
 	}
 	free(e->slots);
 }
@@ -748,6 +790,9 @@ pl_copy_run(struct pl_copy *copy, struct platter_error *err)
 		copy->threads ? copy->threads : pl_nr_processors() + (w && w->ops->encode ? 0 : 2);
 	int r;
 
+	e.max_writers = w              ? pl_storage_writers(w->file)
+			: copy->target ? pl_storage_writers(copy->target)
+				       : 0;
 	e.piece_size = PL_MAX(PIECE_SIZE, e.chunk);
 	e.nr_lanes = 1 + (copy->hasher ? pl_hasher_count(copy->hasher) : 0);
 	e.ended = e.position == e.size;

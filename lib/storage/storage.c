@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* storage.c - opening what a path names */
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -151,4 +152,14 @@ pl_storage_open(const char *path, unsigned flags, struct pl_disk **ret, struct p
 		r = open_parts(path, names, nr, flags, ret, err);
 	pl_split_free_names(names, nr);
 	return r;
+}
+
+unsigned
+pl_storage_writers(struct pl_disk *disk)
+{
+	const struct pl_leaf *leaf = pl_leaf_of(disk);
+
+	return leaf && leaf->nr_parts && (leaf->parts[0]->direct_writes || leaf->parts[0]->device)
+		       ? UINT_MAX
+		       : 1;
 }

@@ -78,6 +78,12 @@ int pl_storage_share(struct pl_disk *source, uint64_t from, struct pl_disk *targ
 /* Ask the kernel to read the partition table of a device again.  No-op for files. */
 int pl_storage_reread_table(struct pl_disk *disk, struct platter_error *err);
 
+/*
+ * How many threads may usefully write `disk` at once: behind a page cache one, which the
+ * lock of the file lets in; many where writes go to the device.
+ */
+unsigned pl_storage_writers(struct pl_disk *disk);
+
 /* Forget cached pages, so that the next read comes from the medium.  Best effort. */
 void pl_storage_drop_cache(struct pl_disk *disk);
 
