@@ -22,18 +22,19 @@ pl_set_error(struct platter_error *err, int code, uint64_t at, const char *forma
 	va_end(args);
 }
 
-int
-pl_fail_errno(struct platter_error *err, int code, const char *format, ...)
+void
+pl_set_errno_error(struct platter_error *err, int code, const char *format, ...)
 {
 	char what[512], why[128];
 	va_list args;
 
 	if (!err)
-		return code;
+		return;
 	va_start(args, format);
 	vsnprintf(what, sizeof what, format, args);
 	va_end(args);
-	return pl_fail(err, code, "cannot %s: %s", what, strerror_r(-code, why, sizeof why));
+	pl_set_error(err, code, PLATTER_NO_OFFSET, "cannot %s: %s", what,
+		     strerror_r(-code, why, sizeof why));
 }
 
 void

@@ -17,11 +17,20 @@
 void pl_set_error(struct platter_error *err, int code, uint64_t at, const char *format, ...)
 	PL_PRINTF(4, 5) __attribute__((cold));
 
-/*
- * `code` is a negative errno, without side effects; `at` a byte of the file being read, or
- * PLATTER_NO_OFFSET.  A macro, so that the compiler sees that what is returned is negative.
- */
-#define pl_fail_at(err, code, at, ...) (pl_set_error(err, code, at, __VA_ARGS__), (code))
+/* Lets the compiler and the analyser see that what a failing call returns is negative. */
+static inline int
+pl_negative(int code)
+{
+	return code < 0 ? code : -EIO;
+}
+
+/* `code` is a negative errno; `at` a byte of the file being read, or PLATTER_NO_OFFSET. */
+#define pl_fail_at(err, code, at, ...)                         \
+	__extension__({                                        \
+		int code_ = (code);                            \
+		pl_set_error((err), code_, (at), __VA_ARGS__); \
+		pl_negative(code_);                            \
+	})
 
 /* The image contradicts its format (-EUCLEAN), is beyond us (-ENOTSUP), passes a limit (-EFBIG). */
 #define pl_corrupt(err, at, ...)     pl_fail_at(err, -EUCLEAN, at, __VA_ARGS__)
@@ -30,9 +39,16 @@ void pl_set_error(struct platter_error *err, int code, uint64_t at, const char *
 #define pl_invalid(err, ...)         pl_fail_at(err, -EINVAL, PLATTER_NO_OFFSET, __VA_ARGS__)
 #define pl_fail(err, code, ...)      pl_fail_at(err, code, PLATTER_NO_OFFSET, __VA_ARGS__)
 
+void pl_set_errno_error(struct platter_error *err, int code, const char *format, ...)
+	PL_PRINTF(3, 4) __attribute__((cold));
+
 /* "cannot WHAT: strerror(-code)"; `code` is a negative errno. */
-int pl_fail_errno(struct platter_error *err, int code, const char *format, ...) PL_PRINTF(3, 4)
-	__attribute__((cold));
+#define pl_fail_errno(err, code, ...)                          \
+	__extension__({                                        \
+		int code_ = (code);                            \
+		pl_set_errno_error((err), code_, __VA_ARGS__); \
+		pl_negative(code_);                            \
+	})
 
 #define pl_no_memory(err) pl_fail(err, -ENOMEM, "out of memory")
 

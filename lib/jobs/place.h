@@ -19,7 +19,7 @@ struct pl_place {
 	unsigned flags;
 };
 
-int pl_place_open(const char *place, const char *format, unsigned flags, struct pl_place **ret,
+int pl_place_open(const char *name, const char *format, unsigned flags, struct pl_place **ret,
 		  struct platter_error *err);
 void pl_place_close(struct pl_place *place);
 
