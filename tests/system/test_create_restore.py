@@ -185,6 +185,7 @@ def test_resumed_restore():
 # ---- what is refused before a byte is written ----
 
 def refused(image, device, file, *words, args=("--yes",), status=3):
+    run(["sync"])       # what the test itself wrote through the device
     before = lib.sha256(file)
     r = platter("restore", *args, image, device, status=status)
     run(["sync"])
