@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* blocks.c - what images made of blocks and a table share */
+#include "blocks.h"
+
+/* A page of a table: 8192 entries of 8 bytes. */
+#define PAGE KIB(64)
+/* Entries are written in pieces of this size. */
+#define STORE_PIECE KIB(256)
+
+/* Stands for every page without an entry; its bytes are never looked at. */
+static uint8_t blank[1];
+
+int
+pl_block_table_init(struct pl_block_table *t, struct pl_disk *file, uint64_t offset, uint64_t bytes,
+		    uint8_t absent, struct platter_error *err)
+{
+	if (!pl_in_range(offset, bytes, file->size)) {
+		int r = pl_corrupt(err, offset,
+				   "block table of %" PRIu64 " bytes at byte %" PRIu64
+				   " passes the end of the file (%" PRIu64 " bytes)",
+				   bytes, offset, file->size);
+
+		pl_hint(err, "the file is cut short: compare its size with the original");
+		return r;
+	}
+	t->nr_pages = (size_t)pl_div_round_up(bytes, PAGE);
+	t->pages = calloc(t->nr_pages + 1, sizeof *t->pages);
+	if (!t->pages)
+		return pl_no_memory(err);
+	t->file = file;
+	t->offset = offset;
+	t->bytes = bytes;
+	t->absent = absent;
+	return 0;
+}
+
+void
+pl_block_table_done(struct pl_block_table *t)
+{
+	for (size_t i = 0; t->pages && i < t->nr_pages; i++)
+		if (t->pages[i] != blank)
+			free(t->pages[i]);
+	free(t->pages);
+	t->pages = NULL;
+}
+
+/* Index of the first byte that is not `value`, n if all are. */
+static size_t
+first_other(const uint8_t *p, size_t n, uint8_t value)
+{
+	uint64_t word = value * 0x0101010101010101u;
+	size_t i = 0;
+
+	while (i + 8 <= n && get_le64(p + i) == word)
+		i += 8;
+	while (i < n && p[i] == value)
+		i++;
+	return i;
+}
+
+/* Bytes of the index-th page. */
+static size_t
+page_size(const struct pl_block_table *t, size_t index)
+{
+	return (size_t)PL_MIN(PAGE, t->bytes - index * PAGE);
+}
+
+/* The index-th page, or `blank`. */
+static int
+get_page(struct pl_block_table *t, size_t index, uint8_t **ret, struct platter_error *err)
+{
+	uint8_t *page = t->pages[index], *expected = NULL;
+	size_t n = page_size(t, index);
+	int r;
+
+	if (!page) {
+		r = pl_read_alloc(t->file, n, t->offset + index * PAGE, &page, err);
+		if (r < 0)
+			return r;
+		if (first_other(page, n, t->absent) == n) {
+			free(page);
+			page = blank;
+		}
+		/* Another thread may have read it too. */
+		if (!atomic_compare_exchange_strong(&t->pages[index], &expected, page)) {
+			if (page != blank)
+				free(page);
+			page = expected;
+		}
+	}
+	*ret = page;
+	return 0;
+}
+
+int
+pl_block_table_get(struct pl_block_table *t, uint64_t at, size_t n, const uint8_t **ret,
+		   struct platter_error *err)
+{
+	static const uint8_t zeros[16];
+	static const uint8_t ones[16] = { 255, 255, 255, 255, 255, 255, 255, 255,
+					  255, 255, 255, 255, 255, 255, 255, 255 };
+	uint8_t *page;
+	int r;
+
+	if (n > sizeof zeros || !pl_in_range(at, n, t->bytes))
+		return pl_corrupt(err, t->offset,
+				  "byte %" PRIu64 " is past the end of a table of %" PRIu64
+				  " bytes",
+				  at, t->bytes);
+	r = get_page(t, (size_t)(at / PAGE), &page, err);
+	if (r < 0)
+		return r;
+	if (page == blank)
+		*ret = t->absent ? ones : zeros;
+	else
+		*ret = page + at % PAGE;
+	return 0;
+}
+
+int
+pl_block_table_skip(struct pl_block_table *t, uint64_t at, uint64_t end, uint64_t *ret,
+		    struct platter_error *err)
+{
+	end = PL_MIN(end, t->bytes);
+	while (at < end) {
+		uint64_t page_end = PL_MIN(pl_round_down(at, PAGE) + PAGE, end);
+		size_t in_page = (size_t)(at % PAGE), n = (size_t)(page_end - at), i;
+		uint8_t *page;
+		int r = get_page(t, (size_t)(at / PAGE), &page, err);
+
+		if (r < 0)
+			return r;
+		i = page == blank ? n : first_other(page + in_page, n, t->absent);
+		at += i;
+		if (i < n)
+			break;
+	}
+	*ret = at;
+	return 0;
+}
+
+static int
+take_as_is(const struct pl_decoder *decoder, const uint8_t *in, size_t in_size, uint8_t *out,
+	   size_t out_size, uint64_t chunk_offset, struct platter_error *err)
+{
+	memcpy(out, in, PL_MIN(in_size, out_size));
+	return 0;
+}
+
+static const struct pl_decoder as_is = { .name = "metadata", .decode = take_as_is };
+
+int
+pl_block_cached(struct pl_disk *owner, struct pl_disk *file, uint64_t offset, uint32_t n, void *buf,
+		struct platter_error *err)
+{
+	struct pl_extent e = { .length = n,
+			       .kind = PLATTER_DATA,
+			       .below = file,
+			       .stored_offset = offset,
+			       .decoder = &as_is,
+			       .stored_length = n,
+			       .chunk_offset = offset,
+			       .chunk_length = n };
+
+	return pl_cache_read(owner, &e, buf, n, 0, err);
+}
+
+static bool
+get_bit(const uint8_t *bits, uint32_t i, enum pl_bit_order order)
+{
+	return bits[i / 8] >> (order == PL_MSB_FIRST ? 7 - i % 8 : i % 8) & 1;
+}
+
+uint32_t
+pl_bit_run(const uint8_t *bits, uint32_t first, uint32_t nr, enum pl_bit_order order, bool *ret_set)
+{
+	bool set = get_bit(bits, first, order);
+	uint8_t whole = set ? 0xff : 0;
+	uint32_t i = first + 1;
+
+	while (i < nr) {
+		if (i % 8 == 0 && nr - i >= 8 && bits[i / 8] == whole)
+			i += 8;
+		else if (get_bit(bits, i, order) == set)
+			i++;
+		else
+			break;
+	}
+	*ret_set = set;
+	return i - first;
+}
+
+/* Does `b` go on where `a` ends? */
+static bool
+continues(const struct pl_extent *a, const struct pl_extent *b)
+{
+	if (a->kind != b->kind || a->decoder || b->decoder)
+		return false;
+	return a->kind != PLATTER_DATA ||
+	       (a->below == b->below && a->stored_offset + a->length == b->stored_offset);
+}
+
+int
+pl_blocks_map(struct pl_disk *disk,
+	      int (*run)(struct pl_disk *disk, uint64_t offset, uint64_t length,
+			 struct pl_extent *ret, struct platter_error *err),
+	      uint64_t offset, uint64_t length, struct pl_extent *ret, struct platter_error *err)
+{
+	struct pl_extent e = { 0 }, next;
+	int r = run(disk, offset, length, &e, err);
+
+	if (r < 0)
+		return r;
+	/* Neighbours that cannot be read are reported when they are asked for. */
+	while (!e.decoder && e.length < length && e.length < disk->size - offset) {
+		next = (struct pl_extent){ 0 };
+		if (run(disk, offset + e.length, length - e.length, &next, NULL) < 0 ||
+		    !continues(&e, &next))
+			break;
+		e.length += next.length;
+	}
+	*ret = e;
+	return 0;
+}
+
+/* See that `places` has room for `nr` blocks. */
+static int
+make_room(struct pl_block_writer *b, uint64_t nr, struct platter_error *err)
+{
+	uint64_t room = PL_MAX(b->nr_places * 2, nr);
+	uint64_t *places;
+
+	if (nr <= b->nr_places)
+		return 0;
+	places = room > SIZE_MAX ? NULL : pl_realloc_array(b->places, (size_t)room, sizeof *places);
+	if (!places)
+		return pl_no_memory(err);
+	memset(places + b->nr_places, 0, (size_t)(room - b->nr_places) * sizeof *places);
+	b->places = places;
+	b->nr_places = room;
+	return 0;
+}
+
+int
+pl_block_writer_init(struct pl_block_writer *b, uint64_t size, uint32_t block_size, uint32_t lead,
+		     struct platter_error *err)
+{
+	*b = (struct pl_block_writer){ .block_size = block_size, .lead = lead, .limit = INT64_MAX };
+	if (size == UINT64_MAX || !size)
+		return 0;
+	/* From the start, and without touching it: a large and empty disk costs nothing. */
+	b->nr_places = pl_div_round_up(size, block_size);
+	b->places = calloc((size_t)b->nr_places, sizeof *b->places);
+	return b->places ? 0 : pl_no_memory(err);
+}
+
+void
+pl_block_writer_done(struct pl_block_writer *b)
+{
+	free(b->places);
+	b->places = NULL;
+}
+
+static int
+begin_block(struct pl_block_writer *b, uint64_t index, struct platter_error *err)
+{
+	uint64_t need = (uint64_t)b->lead + b->block_size;
+	int r = make_room(b, index + 1, err);
+
+	if (r < 0 || b->places[index])
+		return r;
+	if (!pl_in_range(b->frontier, need, b->limit))
+		return pl_over_limit(err, PLATTER_NO_OFFSET,
+				     "the image file would pass %" PRIu64
+				     " bytes, the limit of the format",
+				     b->limit);
+	b->places[index] = b->frontier + b->lead;
+	b->frontier += need;
+	b->nr_begun++;
+	return 0;
+}
+
+int
+pl_block_writer_place(struct pl_block_writer *b, uint64_t offset, uint64_t length, uint64_t *ret_at,
+		      uint64_t *ret_length, struct platter_error *err)
+{
+	uint64_t first = offset / b->block_size, last = (offset + length - 1) / b->block_size, i;
+	uint64_t in_block = offset % b->block_size;
+	int r = begin_block(b, first, err);
+
+	/* What lies between the data of two blocks ends a run. */
+	for (i = first + 1; r == 0 && i <= last; i++) {
+		r = begin_block(b, i, err);
+		if (r < 0 || b->places[i] != b->places[i - 1] + b->block_size)
+			break;
+	}
+	if (r < 0)
+		return r;
+	*ret_at = b->places[first] + in_block;
+	*ret_length = PL_MIN(length, (i - first) * b->block_size - in_block);
+	return 0;
+}
+
+uint64_t
+pl_block_writer_at(const struct pl_block_writer *b, uint64_t index)
+{
+	return index < b->nr_places ? b->places[index] : 0;
+}
+
+int
+pl_block_writer_store(const struct pl_block_writer *b, struct pl_disk *file, uint64_t at,
+		      uint64_t nr, size_t entry_size,
+		      void (*put)(const struct pl_block_writer *b, uint64_t place, uint8_t *entry),
+		      struct platter_error *err)
+{
+	size_t piece = (size_t)STORE_PIECE / entry_size;
+	PL_AUTOFREE uint8_t *bytes = malloc(piece * entry_size);
+	int r = 0;
+
+	if (!bytes)
+		return pl_no_memory(err);
+	for (uint64_t i = 0; i < nr && r == 0; i += piece) {
+		size_t n = (size_t)PL_MIN(piece, nr - i);
+
+		for (size_t k = 0; k < n; k++)
+			put(b, pl_block_writer_at(b, i + k), bytes + k * entry_size);
+		r = pl_write(file, bytes, n * entry_size, at + i * entry_size, err);
+	}
+	return r;
+}
