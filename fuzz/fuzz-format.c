@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * fuzz-qcow2.c - open, describe, map, read, check and write a hostile QCOW2 image
+ * fuzz-format.c - open, describe, map, read, check and write a hostile image; built once
+ * for each FORMAT
  *
  * The image may name other files: nothing beside it can be opened here.
  */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "format.h"
 #include "fuzz.h"
 
@@ -88,7 +92,7 @@ snapshots(const struct pl_format *format, struct pl_disk *disk, struct pl_disk *
 	const struct platter_snapshot *list;
 	size_t nr = 0;
 
-	if (format->snapshots(disk, &arena, &list, &nr, &err) == 0 && nr > 0) {
+	if (format->snapshots && format->snapshots(disk, &arena, &list, &nr, &err) == 0 && nr > 0) {
 		struct pl_open_request request = { .file = file,
 						   .flags = flags,
 						   .snapshot = list[0].id };
@@ -101,14 +105,22 @@ snapshots(const struct pl_format *format, struct pl_disk *disk, struct pl_disk *
 }
 
 static void
-try_with(const uint8_t *data, size_t size, unsigned flags)
+check(const struct pl_format *format, struct pl_disk *disk)
 {
-	const struct pl_format *format = pl_format_by_name("qcow2");
+	struct pl_findings findings = { .found = ignore };
+	struct platter_error err = PLATTER_ERROR_INIT;
+
+	if (format->check)
+		format->check(disk, &findings, &err);
+}
+
+static void
+try_with(const struct pl_format *format, const uint8_t *data, size_t size, unsigned flags)
+{
 	struct platter_error err = PLATTER_ERROR_INIT;
 	PL_AUTOUNREF struct pl_disk *file = NULL;
 	PL_AUTOUNREF struct pl_disk *disk = NULL;
 	struct pl_open_request request = { .flags = flags };
-	struct pl_findings findings = { .found = ignore };
 
 	if (pl_memory_new(data, size, "input", &file, &err) < 0)
 		return;
@@ -118,19 +130,25 @@ try_with(const uint8_t *data, size_t size, unsigned flags)
 	describe(disk);
 	walk_map(disk);
 	read_some(disk);
-	format->check(disk, &findings, &err);
+	check(format, disk);
 	snapshots(format, disk, file, flags);
 	if (flags & PLATTER_OPEN_WRITE) {
 		write_some(disk);
 		read_some(disk);
-		format->check(disk, &findings, &err);
+		check(format, disk);
 	}
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	try_with(data, size, PLATTER_OPEN_NO_BACKING | PLATTER_OPEN_IGNORE_CHECKSUMS);
-	try_with(data, size, PLATTER_OPEN_NO_BACKING | PLATTER_OPEN_WRITE);
+	const struct pl_format *format = pl_format_by_name(FORMAT);
+
+	if (!format) {
+		fputs("no image format is called " FORMAT "\n", stderr);
+		abort();
+	}
+	try_with(format, data, size, PLATTER_OPEN_NO_BACKING | PLATTER_OPEN_IGNORE_CHECKSUMS);
+	try_with(format, data, size, PLATTER_OPEN_NO_BACKING | PLATTER_OPEN_WRITE);
 	return 0;
 }
