@@ -221,6 +221,54 @@ pl_text_from_utf16be(const void *units, size_t nr_units)
 	return text_from_utf16(units, nr_units, true);
 }
 
+static uint8_t *
+utf16_from_text(const char *text, bool big_endian, size_t *ret_nr)
+{
+	size_t n = strlen(text), nr = 0;
+	const uint8_t *p = (const uint8_t *)text;
+	/* A sequence of 4 bytes becomes 2 units, any other one. */
+	uint8_t *units = malloc(n ? n * 2 : 1);
+
+	if (!units)
+		return NULL;
+	while (n) {
+		uint32_t c = *p;
+		size_t len = utf8_next(p, n, &c), count = 1;
+		uint16_t unit[2];
+
+		if (!len)
+			len = 1;
+		unit[0] = (uint16_t)c;
+		if (c >= 0x10000) {
+			unit[0] = (uint16_t)(0xd7c0 + (c >> 10));
+			unit[1] = (uint16_t)(0xdc00 + (c & 0x3ff));
+			count = 2;
+		}
+		for (size_t i = 0; i < count; i++, nr++) {
+			if (big_endian)
+				put_be16(units + 2 * nr, unit[i]);
+			else
+				put_le16(units + 2 * nr, unit[i]);
+		}
+		p += len;
+		n -= len;
+	}
+	*ret_nr = nr;
+	return units;
+}
+
+uint8_t *
+pl_utf16le_from_text(const char *text, size_t *ret_nr_units)
+{
+	return utf16_from_text(text, false, ret_nr_units);
+}
+
+uint8_t *
+pl_utf16be_from_text(const char *text, size_t *ret_nr_units)
+{
+	return utf16_from_text(text, true, ret_nr_units);
+}
+
 void
 pl_uuid_text(const uint8_t u[static 16], char ret[static PL_UUID_TEXT])
 {

@@ -40,6 +40,13 @@ char *pl_text_from_bytes(const void *bytes, size_t n);
 char *pl_text_from_utf16le(const void *units, size_t nr_units);
 char *pl_text_from_utf16be(const void *units, size_t nr_units);
 
+/*
+ * The other way: UTF-16 of a text, without a NUL; bytes that are no UTF-8 are taken as Latin-1.
+ * malloc()ed units of 2 bytes, *ret_nr_units of them; NULL: no memory.
+ */
+uint8_t *pl_utf16le_from_text(const char *text, size_t *ret_nr_units);
+uint8_t *pl_utf16be_from_text(const char *text, size_t *ret_nr_units);
+
 #define PL_UUID_TEXT 37
 /* 16 bytes as xxxxxxxx-xxxx-... in lower case, in the order they are stored. */
 void pl_uuid_text(const uint8_t uuid[static 16], char ret[static PL_UUID_TEXT]);

@@ -32,6 +32,24 @@ TEST(utf16_becomes_utf8_and_lone_surrogates_are_marked)
 	EXPECT_STR(c, "\xef\xbf\xbd");
 }
 
+TEST(text_becomes_utf16_of_either_byte_order_and_back)
+{
+	static const char text[] = "caf\xc3\xa9 \xf0\x9f\x92\xbe x";
+	size_t nr_le, nr_be;
+	PL_AUTOFREE uint8_t *le = pl_utf16le_from_text(text, &nr_le);
+	PL_AUTOFREE uint8_t *be = pl_utf16be_from_text(text, &nr_be);
+	PL_AUTOFREE char *from_le = pl_text_from_utf16le(le, nr_le);
+	PL_AUTOFREE char *from_be = pl_text_from_utf16be(be, nr_be);
+	PL_AUTOFREE uint8_t *latin = pl_utf16le_from_text("\xe9", &nr_be);
+
+	EXPECT_EQ(nr_le, 9);
+	EXPECT_MEM(be + 10, "\xd8\x3d\xdc\xbe", 4);
+	EXPECT_STR(from_le, text);
+	EXPECT_STR(from_be, text);
+	EXPECT_EQ(nr_be, 1);
+	EXPECT_MEM(latin, "\xe9\0", 2);
+}
+
 static const struct {
 	const char *text;
 	int result;
