@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* blocks.c - what images made of blocks and a table share */
+#include <stdio.h>
+
 #include "blocks.h"
 
 /* A page of a table: 8192 entries of 8 bytes. */
@@ -221,6 +223,71 @@ pl_blocks_map(struct pl_disk *disk,
 	}
 	*ret = e;
 	return 0;
+}
+
+int
+pl_claim(struct pl_claims *c, uint64_t offset, uint64_t length, const char *what, uint64_t number,
+	 struct platter_error *err)
+{
+	if (!length)
+		return 0;
+	if (c->nr == c->capacity) {
+		size_t capacity = c->capacity ? c->capacity * 2 : 256;
+		struct pl_claim *list = pl_realloc_array(c->list, capacity, sizeof *list);
+
+		if (!list)
+			return pl_no_memory(err);
+		c->list = list;
+		c->capacity = capacity;
+	}
+	c->list[c->nr++] = (struct pl_claim){ offset, length, what, number };
+	return 0;
+}
+
+static int
+by_offset(const void *a, const void *b)
+{
+	const struct pl_claim *x = a, *y = b;
+
+	return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+static const char *
+claim_name(const struct pl_claim *c, char *buf, size_t n)
+{
+	if (c->number == PL_ONLY)
+		return c->what;
+	snprintf(buf, n, "%s %" PRIu64, c->what, c->number);
+	return buf;
+}
+
+void
+pl_claims_report(struct pl_claims *c, struct pl_findings *findings)
+{
+	const struct pl_claim *last = NULL;
+	char a[64], b[64];
+
+	if (c->nr)
+		qsort(c->list, c->nr, sizeof *c->list, by_offset);
+	for (size_t i = 0; i < c->nr; i++) {
+		const struct pl_claim *claim = &c->list[i];
+
+		if (last && claim->offset - last->offset < last->length)
+			pl_found(findings, PLATTER_DAMAGE, claim->offset,
+				 "%s lies over %s in the file", claim_name(claim, a, sizeof a),
+				 claim_name(last, b, sizeof b));
+		/* What reaches furthest may lie under several that follow. */
+		if (!last || claim->length > last->length ||
+		    claim->offset - last->offset > last->length - claim->length)
+			last = claim;
+	}
+}
+
+void
+pl_claims_done(struct pl_claims *c)
+{
+	free(c->list);
+	*c = (struct pl_claims){ 0 };
 }
 
 /* See that `places` has room for `nr` blocks. */

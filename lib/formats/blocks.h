@@ -11,7 +11,7 @@
 
 #include <stdatomic.h>
 
-#include "disk.h"
+#include "format.h"
 
 /*
  * A table in a file, read in pages when they are first looked at, without a lock.  Pages on
@@ -65,6 +65,28 @@ int pl_blocks_map(struct pl_disk *disk,
 			     struct pl_extent *ret, struct platter_error *err),
 		  uint64_t offset, uint64_t length, struct pl_extent *ret,
 		  struct platter_error *err);
+
+/*
+ * What parts of a file are used for, gathered by check() to find what is used twice.  Start
+ * from {0}.
+ */
+struct pl_claim {
+	uint64_t offset, length;
+	const char *what; /* "block", "header"; outlives the claims */
+	uint64_t number;  /* which of them, PL_ONLY: there is one */
+};
+#define PL_ONLY UINT64_MAX
+
+struct pl_claims {
+	struct pl_claim *list;
+	size_t nr, capacity;
+};
+
+int pl_claim(struct pl_claims *c, uint64_t offset, uint64_t length, const char *what,
+	     uint64_t number, struct platter_error *err);
+/* Find every pair that overlaps.  Sorts the list. */
+void pl_claims_report(struct pl_claims *c, struct pl_findings *findings);
+void pl_claims_done(struct pl_claims *c);
 
 /* A new image's blocks.  They follow each other in the file in the order they are begun. */
 struct pl_block_writer {

@@ -9,6 +9,7 @@
 /* One line a format; raw stays last. */
 #define EACH_FORMAT(X) \
 	X(qcow2)       \
+	X(vhd)         \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;

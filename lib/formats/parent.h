@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* parent.h - how images of Windows name the image that they differ from */
+#ifndef PL_PARENT_H
+#define PL_PARENT_H
+
+#include "format.h"
+
+/* More names than any image gives: relative, absolute, volume, and the parent's own. */
+#define PL_PARENT_NAMES 8
+
+/* What a child knows of its parent. */
+struct pl_parent_link {
+	const char *format;                 /* the parent's */
+	const char *names[PL_PARENT_NAMES]; /* as stored, the best first; NULL or "": not there */
+	/* Is this the parent that the child was made from?  If not, an error that names both. */
+	int (*check)(struct pl_disk *child, struct pl_disk *parent, struct platter_error *err);
+};
+
+/*
+ * Find and open the parent of `child`: each name as a path from the child's folder, then the
+ * last part of each beside the child.  Backslashes separate as slashes do; names of Windows
+ * drives and servers count only for their last part.  The first that opens and passes the
+ * check becomes child->parent.
+ * Errors: -ENOENT: no name leads to a file; -EUCLEAN from check(); those of opening.
+ */
+int pl_parent_open(const struct pl_open_request *request, const struct pl_parent_link *link,
+		   struct pl_disk *child, struct platter_error *err);
+
+/* Names of a parent for a new child.  malloc()ed; NULL where it cannot be told. */
+struct pl_parent_paths {
+	char *relative; /* ".\base.vhd", "..\images\base.vhd": from the child's folder */
+	char *absolute; /* "\images\base.vhd" */
+};
+
+/*
+ * Look at the parent that the option `name` gives for a new image: it must be an image of
+ * `format`.  *ret_disk is the caller's to release.
+ */
+int pl_parent_look(const struct pl_create_request *request, const char *name, const char *format,
+		   struct pl_disk **ret_disk, struct pl_parent_paths *ret_paths,
+		   struct platter_error *err);
+void pl_parent_paths_done(struct pl_parent_paths *paths);
+
+/* 16 random bytes marked as a version 4 UUID. */
+int pl_new_uuid(uint8_t ret[static 16], struct platter_error *err);
+/* The same as a GUID, whose first three fields are little-endian. */
+int pl_new_guid(uint8_t ret[static 16], struct platter_error *err);
+
+#endif
