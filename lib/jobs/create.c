@@ -345,16 +345,19 @@ pl_verify_copy(struct pl_disk *source, struct pl_disk *written, const struct pla
 static int
 verify(struct creation *c, const struct platter_hash *hash, struct platter_error *err)
 {
-	PL_AUTOUNREF struct pl_disk *image = NULL;
-	int r;
+	PL_AUTOUNREF struct pl_disk *image = NULL, *whole = NULL;
+	int r = 0;
 
 	if (c->file->sequential)
 		return pl_invalid(err, "what goes to a stream cannot be read back to verify it");
 	pl_storage_drop_cache(c->file);
 	if (c->writer)
-		r = open_written(c, &image, err);
+		r = open_written(c, &whole, err);
 	else
-		r = pl_slice_new(c->file, 0, c->copy.size, c->file->name, &image, err);
+		whole = pl_disk_ref(c->file);
+	/* A format may have rounded the size up, to whole sectors at least. */
+	if (r == 0)
+		r = pl_slice_new(whole, 0, c->copy.size, c->file->name, &image, err);
 	if (r < 0)
 		return r;
 	return pl_verify_copy(c->source->disk, image, c->source->disk->sequential ? hash : NULL,
