@@ -546,10 +546,13 @@ const struct pl_format pl_format_vhd = {
 		.name = "vhd",
 		.longname = "Microsoft virtual hard disk (Virtual PC, Hyper-V, Azure)",
 		.extensions = extensions,
-		.abilities = PLATTER_CAN_READ | PLATTER_CAN_BACK | PLATTER_CAN_CHECK,
+		.abilities = PLATTER_CAN_READ | PLATTER_CAN_CREATE | PLATTER_CAN_BACK |
+			     PLATTER_CAN_CHECK,
+		.options = pl_vhd_options,
 	},
 	.probe = vhd_probe,
 	.open = vhd_open,
+	.create = pl_vhd_create,
 	.check = vhd_check,
 	.disk_ops = &vhd_ops,
 };
