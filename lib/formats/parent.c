@@ -219,7 +219,6 @@ relative_to(const char *folder, const char *path)
 			common = i + 1;
 	if (!folder[i] && path[i] == '/')
 		common = i + 1;
-	pl_str_add(&s, "./");
 	if (folder[i] || path[i] != '/')
 		for (const char *p = folder + PL_MIN(common, strlen(folder)); *p;) {
 			size_t n = strcspn(p, "/");
@@ -227,6 +226,8 @@ relative_to(const char *folder, const char *path)
 			pl_str_add(&s, n ? "../" : "");
 			p += n + (p[n] == '/');
 		}
+	if (!s.length)
+		pl_str_add(&s, "./");
 	pl_str_add(&s, path + common);
 	return s.text;
 }

@@ -10,6 +10,7 @@
 #define EACH_FORMAT(X) \
 	X(qcow2)       \
 	X(vhd)         \
+	X(vhdx)        \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;

@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * vhdx.c - disks of Hyper-V (second generation)
+ *
+ * A table of blocks of 1 to 256 MiB, protected by two headers, two region tables and a log.
+ * A differencing disk has, besides, bitmaps of the sectors that partly filled blocks hold.
+ * Spec: Microsoft, [MS-VHDX]; vhdx.h has the layout.
+ */
+#include <strings.h>
+
+#include "vhdx.h"
+#include "blocks.h"
+#include "parent.h"
+#include "text.h"
+
+/* What of a bitmap is looked at at once: bits of 32768 sectors. */
+#define BITS_PIECE    4096u
+#define BITS_OF_PIECE (BITS_PIECE * 8)
+
+struct vhdx {
+	struct pl_disk disk;
+	struct pl_disk *file;   /* a reference */
+	struct pl_disk *stored; /* the file as the log leaves it; a reference */
+	struct vhdx_info info;
+	size_t nr_replayed; /* log entries */
+	struct pl_block_table bat;
+};
+
+static struct vhdx *
+vhdx_of(struct pl_disk *disk)
+{
+	return pl_container_of(disk, struct vhdx, disk);
+}
+
+static int
+vhdx_probe(const struct pl_probe *probe)
+{
+	int bits = 0;
+
+	if (probe->size < VHDX_UNIT || memcmp(probe->head, "vhdxfile", 8) != 0)
+		return bits;
+	return 64;
+}
+
+/* Mapping. */
+
+/* Place of a block's entry in the table, and of the bitmap of its chunk. */
+static uint64_t
+entry_of_block(const struct vhdx *v, uint64_t block)
+{
+	return block + block / v->info.chunk_ratio;
+}
+
+static uint64_t
+entry_of_bitmap(const struct vhdx *v, uint64_t block)
+{
+	uint64_t ratio = v->info.chunk_ratio;
+
+	return block / ratio * (ratio + 1) + ratio;
+}
+
+/* Blocks whose entries are before the index-th. */
+static uint64_t
+blocks_before(const struct vhdx *v, uint64_t index)
+{
+	return index - index / (v->info.chunk_ratio + 1u);
+}
+
+static int
+get_entry(struct vhdx *v, uint64_t index, uint64_t *ret, struct platter_error *err)
+{
+	const uint8_t *p;
+	int r = pl_block_table_get(&v->bat, index * 8, 8, &p, err);
+
+	if (r == 0)
+		*ret = get_le64(p);
+	return r;
+}
+
+static int
+bad_entry(const struct vhdx *v, uint64_t index, uint64_t block, const char *what,
+	  struct platter_error *err)
+{
+	return pl_corrupt(err, v->info.bat.offset + index * 8, "block %" PRIu64 " %s", block, what);
+}
+
+/* A run of the block's bytes at `in_block` that are stored from `place` on. */
+static int
+data_run(struct vhdx *v, uint64_t index, uint64_t block, uint64_t entry, uint64_t in_block,
+	 struct pl_extent *ret, struct platter_error *err)
+{
+	uint64_t place = entry & VHDX_OFFSET_MASK, stored;
+	int r;
+
+	if (place < VHDX_UNIT)
+		return bad_entry(v, index, block, "is said to be in the first MiB of the file",
+				 err);
+	if (__builtin_add_overflow(place, in_block, &stored) || stored >= v->stored->size) {
+		r = pl_corrupt(err, v->info.bat.offset + index * 8,
+			       "block %" PRIu64 " at byte %" PRIu64
+			       " passes the end of the file (%" PRIu64 " bytes)",
+			       block, place, v->stored->size);
+		pl_hint(err, "the file is cut short: compare its size with the original");
+		return r;
+	}
+	ret->kind = PLATTER_DATA;
+	ret->below = v->stored;
+	ret->stored_offset = stored;
+	ret->length = PL_MIN(ret->length, v->stored->size - stored);
+	return 0;
+}
+
+static int
+partial_run(struct vhdx *v, uint64_t index, uint64_t block, uint64_t entry, uint64_t in_block,
+	    struct pl_extent *ret, struct platter_error *err)
+{
+	uint32_t sector_size = v->info.sector_size;
+	uint64_t bitmap_index = entry_of_bitmap(v, block), bitmap = 0, at;
+	uint64_t sector =
+		(block % v->info.chunk_ratio * v->info.block_size + in_block) / sector_size;
+	uint32_t first = (uint32_t)(sector % BITS_OF_PIECE), nr;
+	uint8_t bits[BITS_PIECE];
+	bool there;
+	int r;
+
+	if (!(v->info.flags & VHDX_HAS_PARENT))
+		return bad_entry(v, index, block, "is partly there in a disk without a parent",
+				 err);
+	r = get_entry(v, bitmap_index, &bitmap, err);
+	if (r < 0)
+		return r;
+	at = bitmap & VHDX_OFFSET_MASK;
+	if ((bitmap & VHDX_STATE_MASK) != VHDX_FULLY_PRESENT || at < VHDX_UNIT ||
+	    !pl_in_range(at, VHDX_UNIT, v->stored->size))
+		return bad_entry(v, bitmap_index, block,
+				 "is partly there, and has no bitmap within the file", err);
+	r = pl_block_cached(&v->disk, v->stored, at + sector / BITS_OF_PIECE * BITS_PIECE,
+			    BITS_PIECE, bits, err);
+	if (r < 0)
+		return r;
+	nr = (uint32_t)PL_MIN(BITS_OF_PIECE, first + pl_div_round_up(ret->length, sector_size));
+	ret->length =
+		PL_MIN(ret->length,
+		       (uint64_t)pl_bit_run(bits, first, nr, PL_LSB_FIRST, &there) * sector_size -
+			       in_block % sector_size);
+	if (!there) {
+		ret->kind = PLATTER_HOLE;
+		return 0;
+	}
+	return data_run(v, index, block, entry, in_block, ret, err);
+}
+
+/* Blocks without an entry, from the one at `index` on. */
+static int
+absent_run(struct vhdx *v, uint64_t index, uint64_t offset, uint64_t length, struct pl_extent *ret,
+	   struct platter_error *err)
+{
+	uint64_t last = PL_MIN((offset + length - 1) / v->info.block_size, v->info.nr_blocks - 1);
+	uint64_t end, block;
+	int r = pl_block_table_skip(&v->bat, index * 8, (entry_of_block(v, last) + 1) * 8, &end,
+				    err);
+
+	if (r < 0)
+		return r;
+	block = blocks_before(v, end / 8);
+	*ret = (struct pl_extent){ .length = block * v->info.block_size - offset,
+				   .kind = PLATTER_HOLE };
+	return 0;
+}
+
+static int
+vhdx_run(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_extent *ret,
+	 struct platter_error *err)
+{
+	struct vhdx *v = vhdx_of(disk);
+	uint64_t block = offset / v->info.block_size, in_block = offset % v->info.block_size;
+	uint64_t index = entry_of_block(v, block), entry = 0;
+	int r = get_entry(v, index, &entry, err);
+
+	if (r < 0)
+		return r;
+	if (!entry)
+		return absent_run(v, index, offset, length, ret, err);
+	*ret = (struct pl_extent){ .length = v->info.block_size - in_block };
+	switch (entry & VHDX_STATE_MASK) {
+	case VHDX_NOT_PRESENT: ret->kind = PLATTER_HOLE; return 0;
+	/* These hide the parent; what they held before need not read as zeros, but may. */
+	case VHDX_UNDEFINED:
+	case VHDX_ZERO:
+	case VHDX_UNMAPPED:
+	case VHDX_UNMAPPED_V095: ret->kind = PLATTER_ZERO; return 0;
+	case VHDX_FULLY_PRESENT: return data_run(v, index, block, entry, in_block, ret, err);
+	case VHDX_PARTIALLY_PRESENT: return partial_run(v, index, block, entry, in_block, ret, err);
+	default: return bad_entry(v, index, block, "is in state 4, which is not known", err);
+	}
+}
+
+static int
+vhdx_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_extent *ret,
+	 struct platter_error *err)
+{
+	int r = pl_blocks_map(disk, vhdx_run, offset, length, ret, err);
+
+	if (r < 0)
+		pl_error_place(err, vhdx_of(disk)->file->name);
+	return r;
+}
+
+/* Particulars. */
+
+static const char *
+subformat(const struct vhdx *v)
+{
+	if (v->info.flags & VHDX_HAS_PARENT)
+		return "differencing";
+	return v->info.flags & VHDX_LEAVE_ALLOCATED ? "fixed" : "dynamic";
+}
+
+static const struct {
+	unsigned bit;
+	enum platter_severity severity;
+	uint64_t at;
+	const char *words;
+} damages[] = {
+	{ VHDX_HEADER_LOST, PLATTER_NOTE, VHDX_HEADER_1,
+	  "one of the two headers is not sound, as after a crash" },
+	{ VHDX_HEADERS_DIFFER, PLATTER_DAMAGE, VHDX_HEADER_1,
+	  "the two headers differ and have the same sequence number" },
+	{ VHDX_REGIONS_LOST, PLATTER_DAMAGE, VHDX_REGIONS_1,
+	  "one of the two region tables is not sound" },
+	{ VHDX_REGIONS_DIFFER, PLATTER_DAMAGE, VHDX_REGIONS_1, "the two region tables differ" },
+	{ VHDX_LOG_EMPTY, PLATTER_NOTE, VHDX_HEADER_1,
+	  "the log is not marked as empty, and holds no whole entry to replay" },
+	{ VHDX_CRC_IGNORED, PLATTER_DAMAGE, VHDX_HEADER_1,
+	  "the checksum of a header or region table does not match" },
+};
+
+static void
+describe_parent(const struct vhdx_info *info, struct pl_facts *facts)
+{
+	if (info->linkage)
+		pl_fact_text(facts, "parent_linkage", "parent's write GUID", "%s", info->linkage);
+	if (info->relative_path)
+		pl_fact_text(facts, "parent_relative", "parent's relative path", "%s",
+			     info->relative_path);
+	if (info->absolute_path)
+		pl_fact_text(facts, "parent_absolute", "parent's absolute path", "%s",
+			     info->absolute_path);
+	if (info->volume_path)
+		pl_fact_text(facts, "parent_volume", "parent's path on its volume", "%s",
+			     info->volume_path);
+}
+
+static void
+vhdx_describe(struct pl_disk *disk, struct pl_facts *facts)
+{
+	struct vhdx *v = vhdx_of(disk);
+	const struct vhdx_info *info = &v->info;
+	char guid[PL_UUID_TEXT];
+
+	pl_fact_text(facts, "subformat", "kind", "%s", subformat(v));
+	pl_fact_size(facts, "block_size", "block size", info->block_size);
+	if (*info->creator)
+		pl_fact_text(facts, "creator", "made by", "%s", info->creator);
+	pl_guid_text(info->disk_id, guid);
+	pl_fact_text(facts, "disk_id", "disk id", "%s", guid);
+	pl_guid_text(info->header.data_write_guid, guid);
+	pl_fact_text(facts, "data_write_guid", "write GUID", "%s", guid);
+	if (info->flags & VHDX_HAS_PARENT)
+		describe_parent(info, facts);
+	if (v->nr_replayed)
+		pl_fact_number(facts, "log_entries_replayed", "log entries replayed in memory",
+			       v->nr_replayed);
+	for (size_t i = 0; i < ARRAY_SIZE(damages); i++)
+		if (info->damage & damages[i].bit)
+			pl_warn(facts, "%s", damages[i].words);
+}
+
+/* Checking. */
+
+/* One entry of the table; `is_bitmap`: of a sector bitmap. */
+static int
+check_entry(struct vhdx *v, uint64_t index, uint64_t entry, bool is_bitmap,
+	    struct pl_claims *claims, struct pl_findings *findings, struct platter_error *err)
+{
+	uint64_t at = v->info.bat.offset + index * 8, place = entry & VHDX_OFFSET_MASK;
+	uint64_t number = is_bitmap ? index / (v->info.chunk_ratio + 1u) : blocks_before(v, index);
+	uint64_t length = is_bitmap ? VHDX_UNIT : v->info.block_size;
+	unsigned state = (unsigned)(entry & VHDX_STATE_MASK);
+	const char *what = is_bitmap ? "sector bitmap" : "block";
+
+	if (entry & VHDX_RESERVED_MASK)
+		pl_found(findings, PLATTER_DAMAGE, at,
+			 "%s %" PRIu64 ": reserved bits of its entry (0x%016" PRIx64 ") are set",
+			 what, number, entry);
+	if (state == 4 || (is_bitmap && state != VHDX_NOT_PRESENT && state != VHDX_FULLY_PRESENT) ||
+	    (state == VHDX_PARTIALLY_PRESENT && !(v->info.flags & VHDX_HAS_PARENT)))
+		pl_found(findings, PLATTER_DAMAGE, at, "%s %" PRIu64 " is in state %u", what,
+			 number, state);
+	if (state != VHDX_FULLY_PRESENT && state != VHDX_PARTIALLY_PRESENT)
+		return 0;
+	if (place < VHDX_UNIT || !pl_in_range(place, length, v->stored->size)) {
+		pl_found(findings, PLATTER_DAMAGE, at,
+			 "%s %" PRIu64 " at byte %" PRIu64 " is not within the file (%" PRIu64
+			 " bytes)",
+			 what, number, place, v->stored->size);
+		return 0;
+	}
+	return pl_claim(claims, place, length, what, number, err);
+}
+
+static int
+check_blocks(struct vhdx *v, struct pl_claims *claims, struct pl_findings *findings,
+	     struct platter_error *err)
+{
+	uint64_t nr = v->info.nr_entries, ratio = v->info.chunk_ratio;
+	int r = 0;
+
+	for (uint64_t i = 0; i < nr && r == 0; i++) {
+		uint64_t entry, end;
+
+		/* Over what is not there at once. */
+		r = pl_block_table_skip(&v->bat, i * 8, nr * 8, &end, err);
+		i = end / 8;
+		if (r < 0 || i == nr)
+			break;
+		r = get_entry(v, i, &entry, err);
+		if (r == 0)
+			r = check_entry(v, i, entry, i % (ratio + 1) == ratio, claims, findings,
+					err);
+	}
+	return r;
+}
+
+static int
+claim_fixed_parts(const struct vhdx_info *info, struct pl_claims *claims, struct platter_error *err)
+{
+	int r = pl_claim(claims, 0, VHDX_UNIT, "the headers", PL_ONLY, err);
+
+	if (r == 0)
+		r = pl_claim(claims, info->bat.offset, info->bat.length, "the block table", PL_ONLY,
+			     err);
+	if (r == 0)
+		r = pl_claim(claims, info->metadata.offset, info->metadata.length, "the metadata",
+			     PL_ONLY, err);
+	if (r == 0 && info->header.log_offset >= VHDX_UNIT)
+		r = pl_claim(claims, info->header.log_offset, info->header.log_length, "the log",
+			     PL_ONLY, err);
+	return r;
+}
+
+static int
+vhdx_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_error *err)
+{
+	struct vhdx *v = vhdx_of(disk);
+	struct pl_claims claims = { 0 };
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(damages); i++)
+		if (v->info.damage & damages[i].bit)
+			pl_found(findings, damages[i].severity, damages[i].at, "%s",
+				 damages[i].words);
+	if (v->nr_replayed)
+		pl_found(findings, PLATTER_NOTE, v->info.header.log_offset,
+			 "log entries that had to be replayed in memory: %zu", v->nr_replayed);
+	r = claim_fixed_parts(&v->info, &claims, err);
+	if (r == 0)
+		r = check_blocks(v, &claims, findings, err);
+	if (r == 0)
+		pl_claims_report(&claims, findings);
+	pl_claims_done(&claims);
+	return r;
+}
+
+static struct pl_disk *
+vhdx_below(struct pl_disk *disk, size_t index)
+{
+	struct vhdx *v = vhdx_of(disk);
+
+	return index == 0 ? v->file : index == 1 && v->stored != v->file ? v->stored : NULL;
+}
+
+static void
+vhdx_free(struct pl_disk *disk)
+{
+	struct vhdx *v = vhdx_of(disk);
+
+	pl_vhdx_info_done(&v->info);
+	pl_block_table_done(&v->bat);
+	pl_disk_unref(v->stored);
+	pl_disk_unref(v->file);
+	pl_disk_done(disk);
+	free(v);
+}
+
+static const struct pl_disk_ops vhdx_ops = {
+	.name = "vhdx",
+	.map = vhdx_map,
+	.below = vhdx_below,
+	.describe = vhdx_describe,
+	.free = vhdx_free,
+};
+
+const struct vhdx_info *
+pl_vhdx_info_of(struct pl_disk *disk)
+{
+	return disk->ops == &vhdx_ops ? &vhdx_of(disk)->info : NULL;
+}
+
+/* Opening. */
+
+/* "{XXXXXXXX-...}" as the locator has it, in either case, and a GUID. */
+static bool
+is_linkage(const char *text, const char *guid)
+{
+	if (!text)
+		return false;
+	text += *text == '{';
+	return strncasecmp(text, guid, PL_UUID_TEXT - 1) == 0;
+}
+
+static int
+check_parent(struct pl_disk *child, struct pl_disk *parent, struct platter_error *err)
+{
+	struct vhdx *v = vhdx_of(child);
+	const struct vhdx_info *info = pl_vhdx_info_of(parent);
+	char guid[PL_UUID_TEXT] = "";
+	int r;
+
+	if (info)
+		pl_guid_text(info->header.data_write_guid, guid);
+	if (info && (is_linkage(v->info.linkage, guid) || is_linkage(v->info.linkage2, guid)))
+		return 0;
+	r = pl_corrupt(err, v->info.locator_at,
+		       "'%s' is not as it was when '%s' was made from it: its write GUID is {%s},"
+		       " that of the parent was %s",
+		       parent->name, child->name, guid,
+		       v->info.linkage ? v->info.linkage : "not recorded");
+	pl_error_place(err, v->file->name);
+	pl_hint(err, "find the parent as it was, or open the image alone with ?backing=no");
+	return r;
+}
+
+static int
+open_parts(struct vhdx *v, const struct pl_open_request *request, struct platter_error *err)
+{
+	struct vhdx_info *info = &v->info;
+	struct pl_parent_link link = { .format = "vhdx", .check = check_parent };
+	int r = pl_vhdx_header_read(v->file, request->flags, info, err);
+
+	if (r == 0)
+		r = pl_vhdx_replay(v->file, info, &v->stored, &v->nr_replayed, err);
+	if (r == 0)
+		r = pl_disk_stack(&v->disk, v->stored, err);
+	if (r == 0)
+		r = pl_vhdx_metadata_read(v->stored, request->flags, info, err);
+	if (r == 0)
+		r = pl_block_table_init(&v->bat, v->stored, info->bat.offset, info->nr_entries * 8,
+					0, err);
+	if (r < 0)
+		return r;
+	v->disk.size = info->size;
+	v->disk.sector_size = info->sector_size;
+	v->disk.physical_sector_size = info->physical_sector_size;
+	if (!(info->flags & VHDX_HAS_PARENT))
+		return 0;
+	link.names[0] = info->relative_path;
+	link.names[1] = info->absolute_path;
+	link.names[2] = info->volume_path;
+	return pl_parent_open(request, &link, &v->disk, err);
+}
+
+static int
+vhdx_open(const struct pl_open_request *request, struct pl_disk **ret, struct platter_error *err)
+{
+	struct vhdx *v = calloc(1, sizeof *v);
+	int r;
+
+	if (!v)
+		return pl_no_memory(err);
+	r = pl_disk_init(&v->disk, &vhdx_ops, request->file->name, err);
+	if (r < 0) {
+		free(v);
+		return r;
+	}
+	v->file = pl_disk_ref(request->file);
+	r = request->snapshot ? pl_fail(err, -ENOENT, "a VHDX has no snapshots")
+			      : open_parts(v, request, err);
+	if (r < 0) {
+		pl_error_place(err, request->file->name);
+		vhdx_free(&v->disk);
+		return r;
+	}
+	*ret = &v->disk;
+	return 0;
+}
+
+static const char *const extensions[] = { "vhdx", "avhdx", NULL };
+
+const struct pl_format pl_format_vhdx = {
+	.info = {
+		.name = "vhdx",
+		.longname = "Microsoft virtual hard disk v2 (Hyper-V)",
+		.extensions = extensions,
+		.abilities = PLATTER_CAN_READ | PLATTER_CAN_BACK | PLATTER_CAN_CHECK,
+	},
+	.probe = vhdx_probe,
+	.open = vhdx_open,
+	.check = vhdx_check,
+	.disk_ops = &vhdx_ops,
+};
