@@ -368,6 +368,19 @@ pl_block_writer_place(struct pl_block_writer *b, uint64_t offset, uint64_t lengt
 	return 0;
 }
 
+int
+pl_block_writer_mark_zero(struct pl_block_writer *b, uint64_t offset, uint64_t length,
+			  struct platter_error *err)
+{
+	uint64_t first = pl_div_round_up(offset, b->block_size);
+	uint64_t end = pl_div_round_up(offset + length, b->block_size);
+	int r = make_room(b, end, err);
+
+	for (uint64_t i = first; r == 0 && i < end; i++)
+		b->places[i] = PL_BLOCK_ZERO;
+	return r;
+}
+
 uint64_t
 pl_block_writer_at(const struct pl_block_writer *b, uint64_t index)
 {

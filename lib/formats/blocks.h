@@ -94,7 +94,7 @@ struct pl_block_writer {
 	uint32_t lead;       /* bytes that precede the data of each block in the file */
 	uint64_t frontier;   /* where the next block's lead goes; set it before the first place */
 	uint64_t limit;      /* that the frontier may not pass */
-	uint64_t *places;    /* where each block's data is, 0: not begun */
+	uint64_t *places;    /* where each block's data is, 0: not begun, or PL_BLOCK_ZERO */
 	uint64_t nr_places;  /* blocks that `places` has room for */
 	uint64_t nr_begun;
 };
@@ -112,7 +112,14 @@ void pl_block_writer_done(struct pl_block_writer *b); /* also of a zeroed one */
 int pl_block_writer_place(struct pl_block_writer *b, uint64_t offset, uint64_t length,
 			  uint64_t *ret_at, uint64_t *ret_length, struct platter_error *err);
 
-/* Where the data of a block is; 0: it was never begun. */
+/* In the place of a block that is marked to read as zeros. */
+#define PL_BLOCK_ZERO 1u
+
+/* Mark the blocks that begin in [offset, offset + length); none of them may be begun. */
+int pl_block_writer_mark_zero(struct pl_block_writer *b, uint64_t offset, uint64_t length,
+			      struct platter_error *err);
+
+/* Where the data of a block is; 0: it was never begun; PL_BLOCK_ZERO: it was marked. */
 uint64_t pl_block_writer_at(const struct pl_block_writer *b, uint64_t index);
 
 /*

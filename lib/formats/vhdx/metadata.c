@@ -209,9 +209,8 @@ check_sector_size(const struct item *item, const char *what, uint32_t *ret,
 	return 0;
 }
 
-/* How many entries of the block allocation table the disk takes. */
-static void
-count_entries(struct vhdx_info *info)
+void
+pl_vhdx_count_entries(struct vhdx_info *info)
 {
 	uint32_t ratio =
 		(uint32_t)((uint64_t)VHDX_BITMAP_BITS * info->sector_size / info->block_size);
@@ -260,7 +259,7 @@ take_values(const struct item *items, struct vhdx_info *info, struct platter_err
 		return pl_corrupt(err, items[SIZE].at,
 				  "disk of %" PRIu64 " bytes is no number of sectors of %" PRIu32,
 				  info->size, info->sector_size);
-	count_entries(info);
+	pl_vhdx_count_entries(info);
 	if (info->nr_entries > info->bat.length / 8)
 		return pl_corrupt(err, items[SIZE].at,
 				  "disk of %" PRIu64 " bytes needs %" PRIu64

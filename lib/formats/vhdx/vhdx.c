@@ -502,10 +502,13 @@ const struct pl_format pl_format_vhdx = {
 		.name = "vhdx",
 		.longname = "Microsoft virtual hard disk v2 (Hyper-V)",
 		.extensions = extensions,
-		.abilities = PLATTER_CAN_READ | PLATTER_CAN_BACK | PLATTER_CAN_CHECK,
+		.abilities = PLATTER_CAN_READ | PLATTER_CAN_CREATE | PLATTER_CAN_BACK |
+			     PLATTER_CAN_CHECK,
+		.options = pl_vhdx_options,
 	},
 	.probe = vhdx_probe,
 	.open = vhdx_open,
+	.create = pl_vhdx_create,
 	.check = vhdx_check,
 	.disk_ops = &vhdx_ops,
 };

@@ -144,6 +144,8 @@ int pl_vhdx_header_read(struct pl_disk *file, unsigned flags, struct vhdx_info *
 /* metadata.c: regions and metadata, from the file as the log leaves it. */
 int pl_vhdx_metadata_read(struct pl_disk *file, unsigned flags, struct vhdx_info *info,
 			  struct platter_error *err);
+/* Blocks and entries of the BAT that follow from the sizes and flags. */
+void pl_vhdx_count_entries(struct vhdx_info *info);
 void pl_vhdx_info_done(struct vhdx_info *info);
 
 /*
