@@ -114,6 +114,13 @@ int pl_format_probe(struct pl_disk *file, const struct pl_format **ret, struct p
 int pl_image_open(struct pl_disk *file, const char *path, const char *format, const char *snapshot,
 		  unsigned flags, struct pl_disk **ret, struct platter_error *err);
 
+/*
+ * For a driver's open(): make the file `name` what the holes of `disk` fall through to, unless
+ * there is none (NULL) or the request wants none.  format NULL: look.
+ */
+int pl_open_backing(struct pl_disk *disk, const struct pl_open_request *request, const char *name,
+		    const char *format, struct platter_error *err);
+
 /* A pl_related for a new image at `path`, so that a writer can look at its backing file. */
 struct pl_related *pl_related_new(const char *path, struct platter_error *err);
 void pl_related_free(struct pl_related *related);

@@ -159,6 +159,28 @@ pl_image_open(struct pl_disk *file, const char *path, const char *format, const 
 	return open_image(file, path, format, snapshot, flags, NULL, ret, err);
 }
 
+int
+pl_open_backing(struct pl_disk *disk, const struct pl_open_request *request, const char *name,
+		const char *format, struct platter_error *err)
+{
+	int r;
+
+	if (!name || request->flags & PLATTER_OPEN_NO_BACKING)
+		return 0;
+	if (request->related)
+		r = request->related->open(request->related, name, format, false, &disk->parent,
+					   err);
+	else
+		r = pl_fail(err, -ENOTSUP, "'%s' cannot be reached from here", name);
+	if (r < 0) {
+		pl_context(err, "backing file of '%s'", disk->name);
+		if (err && !err->hint[0])
+			pl_hint(err, "open the overlay alone with ?backing=no");
+		return r;
+	}
+	return pl_disk_stack(disk, disk->parent, err);
+}
+
 struct pl_related *
 pl_related_new(const char *path, struct platter_error *err)
 {

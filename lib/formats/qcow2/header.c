@@ -296,7 +296,7 @@ read_checked(struct pl_disk *file, struct qcow2_header *h, struct platter_error 
 	h->version = get_be32(start + QCOW2_VERSION);
 	if (h->version == 1)
 		return pl_unsupported(err, QCOW2_VERSION,
-				      "QCOW version 1, which is recognised but not readable");
+				      "QCOW version 1 is the format qcow, not qcow2");
 	if (h->version != 2 && h->version != 3)
 		return pl_unsupported(err, QCOW2_VERSION, "QCOW2 version %" PRIu32 " is not known",
 				      h->version);

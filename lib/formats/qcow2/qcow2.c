@@ -195,28 +195,6 @@ open_data_file(struct qcow2 *q, const struct pl_open_request *request, struct pl
 	return pl_disk_stack(&q->disk, q->data, err);
 }
 
-static int
-open_backing(struct qcow2 *q, const struct pl_open_request *request, struct platter_error *err)
-{
-	const char *name = q->header.backing_name;
-	int r;
-
-	if (!name || request->flags & PLATTER_OPEN_NO_BACKING)
-		return 0;
-	if (request->related)
-		r = request->related->open(request->related, name, q->header.backing_format, false,
-					   &q->disk.parent, err);
-	else
-		r = pl_fail(err, -ENOTSUP, "'%s' cannot be reached from here", name);
-	if (r < 0) {
-		pl_context(err, "backing file of '%s'", q->file->name);
-		if (err && !err->hint[0])
-			pl_hint(err, "open the overlay alone with ?backing=no");
-		return r;
-	}
-	return pl_disk_stack(&q->disk, q->disk.parent, err);
-}
-
 /* Refuse to write what writing would make worse, or lose data of. */
 static int
 check_writable(struct qcow2 *q, const struct pl_open_request *request, struct platter_error *err)
@@ -268,7 +246,8 @@ open_parts(struct qcow2 *q, const struct pl_open_request *request, struct platte
 	if (r == 0)
 		r = open_data_file(q, request, err);
 	if (r == 0)
-		r = open_backing(q, request, err);
+		r = pl_open_backing(&q->disk, request, q->header.backing_name,
+				    q->header.backing_format, err);
 	if (r == 0)
 		r = check_writable(q, request, err);
 	return r;
