@@ -9,6 +9,7 @@
 /* One line a format; raw stays last. */
 #define EACH_FORMAT(X) \
 	X(qcow2)       \
+	X(qcow)        \
 	X(vhd)         \
 	X(vhdx)        \
 	X(raw)
