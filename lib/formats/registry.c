@@ -10,6 +10,7 @@
 #define EACH_FORMAT(X) \
 	X(qcow2)       \
 	X(qcow)        \
+	X(qed)         \
 	X(vhd)         \
 	X(vhdx)        \
 	X(raw)
