@@ -323,9 +323,9 @@ qcow_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_er
 	struct qcow *q = qcow_of(disk);
 	uint64_t header = HEADER_SIZE;
 
-	/* The L1 table stands behind the name, in the clusters of the header. */
+	/* The L1 table stands behind the name, in the clusters of the header; QEMU pads it. */
 	if (q->levels.l1.offset < 1ull << q->levels.cluster_bits)
-		header = PL_MAX(header, q->levels.l1.offset + q->levels.l1.bytes);
+		header = PL_MAX(header, q->levels.l1.offset + pl_round_up(q->levels.l1.bytes, 512));
 	return pl_levels_check(&q->levels, header, decode_entry, findings, err);
 }
 
