@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* levels.c - clusters mapped by a table of tables */
 #include "levels.h"
+#include "uses.h"
 
 /* Maps 8 TiB with the smallest tables of 512-byte clusters. */
 #define MAX_L1_BYTES GIB(2)
 /* What is read of a table at once, and copied for each entry. */
 #define PIECE 4096u
-/* Clusters that a check keeps count of: 32 MiB of bits. */
-#define MAX_COUNTED (1u << 28)
 
 int
 pl_levels_init(struct pl_levels *l, uint64_t offset, uint64_t size, struct platter_error *err)
@@ -103,8 +102,7 @@ struct check {
 	struct pl_findings *findings;
 	int (*decode)(struct pl_levels *l, const struct pl_level_entry *entry,
 		      struct pl_extent *ret, struct platter_error *err);
-	uint8_t *used; /* a bit for each cluster of the file */
-	uint64_t nr_clusters;
+	struct pl_uses uses;
 	bool compressed; /* there is data that was not counted */
 };
 
@@ -112,21 +110,15 @@ struct check {
 static bool
 use(struct check *c, uint64_t offset, uint64_t n, uint64_t at, const char *what)
 {
-	uint64_t first = offset >> c->l->cluster_bits, last;
+	uint64_t taken;
 
-	if (!n)
+	if (!n || pl_use(&c->uses, offset >> c->l->cluster_bits,
+			 (offset + n - 1) >> c->l->cluster_bits, &taken))
 		return true;
-	last = PL_MIN((offset + n - 1) >> c->l->cluster_bits, c->nr_clusters - 1);
-	for (uint64_t i = first; i <= last; i++)
-		if (c->used[i / 8] >> i % 8 & 1) {
-			pl_found(c->findings, PLATTER_DAMAGE, at,
-				 "%s: cluster at byte %" PRIu64 " is used for something else too",
-				 what, i << c->l->cluster_bits);
-			return false;
-		}
-	for (uint64_t i = first; i <= last; i++)
-		c->used[i / 8] |= (uint8_t)(1u << i % 8);
-	return true;
+	pl_found(c->findings, PLATTER_DAMAGE, at,
+		 "%s: cluster at byte %" PRIu64 " is used for something else too", what,
+		 taken << c->l->cluster_bits);
+	return false;
 }
 
 static void
@@ -156,12 +148,9 @@ check_table(struct check *c, uint64_t guest)
 static void
 report_unused(struct check *c, uint64_t header)
 {
-	uint64_t nr = 0, first = 0;
+	uint64_t first = 0, nr;
 
-	for (uint64_t i = pl_div_round_up(header, 1ull << c->l->cluster_bits); i < c->nr_clusters;
-	     i++)
-		if (!(c->used[i / 8] >> i % 8 & 1) && nr++ == 0)
-			first = i;
+	nr = pl_unused(&c->uses, pl_div_round_up(header, 1ull << c->l->cluster_bits), &first);
 	if (nr)
 		pl_found(c->findings, PLATTER_LEAK, first << c->l->cluster_bits,
 			 "%" PRIu64 " clusters (%" PRIu64 " bytes) are used by nothing", nr,
@@ -202,21 +191,13 @@ pl_levels_check(struct pl_levels *l, uint64_t header,
 	struct check c = { .l = l, .findings = findings, .decode = decode };
 	int r;
 
-	c.nr_clusters = pl_div_round_up(l->file->size, 1ull << l->cluster_bits);
-	if (c.nr_clusters > MAX_COUNTED) {
-		pl_found(findings, PLATTER_NOTE, PLATTER_NO_OFFSET,
-			 "the file has %" PRIu64 " clusters, too many to tell who uses them: "
-			 "not checked",
-			 c.nr_clusters);
-		return 0;
-	}
-	c.used = calloc(1, (size_t)c.nr_clusters / 8 + 1);
-	if (!c.used)
-		return pl_no_memory(err);
+	r = pl_uses_init(&c.uses, pl_div_round_up(l->file->size, 1ull << l->cluster_bits), err);
+	if (r < 0)
+		return r;
 	(void)use(&c, 0, header, 0, "header");
 	r = check_levels(&c, header, err);
 	if (r == 0 && !c.compressed)
 		report_unused(&c, header);
-	free(c.used);
+	pl_uses_done(&c.uses);
 	return r;
 }
