@@ -36,6 +36,15 @@ struct pl_related {
 	/* `format` NULL: look.  `name` is as the image has it, at most 4095 bytes. */
 	int (*open)(struct pl_related *related, const char *name, const char *format, bool writable,
 		    struct pl_disk **ret, struct platter_error *err);
+	/*
+	 * For images that know another only by an identifier that it holds: hands each file of
+	 * `folder` ("." or "..", from the image's own) whose name has the extension to `look`,
+	 * which returns 1 when it is the one.  *ret_name is for open(), malloc()ed; NULL: none.
+	 * Files that cannot be opened are passed over.
+	 */
+	int (*find)(struct pl_related *related, const char *folder, const char *extension,
+		    int (*look)(struct pl_disk *file, const void *wanted), const void *wanted,
+		    char **ret_name, struct platter_error *err);
 };
 
 struct pl_open_request {

@@ -6,9 +6,15 @@
  * block devices are opened (the storage room sees to that), nothing is reached through a
  * protocol, and a file that the chain holds already ends it.
  */
+#include <dirent.h>
+#include <strings.h>
+
 #include "format.h"
 #include "storage.h"
 #include "text.h"
+
+/* Files of a folder that are looked into to find one. */
+#define MAX_LOOKED_AT 1000
 
 /* One image being opened; the chain of those above it ends cycles. */
 struct opener {
@@ -100,12 +106,81 @@ related_open(struct pl_related *related, const char *name, const char *format, b
 			  ret, err);
 }
 
+static bool
+has_extension(const char *name, const char *extension)
+{
+	const char *dot = strrchr(name, '.');
+
+	return dot && strcasecmp(dot + 1, extension) == 0;
+}
+
+/* Like `look`, for the file at `path`; one that cannot be read is not the one. */
+static int
+look_at(const char *path, int (*look)(struct pl_disk *file, const void *wanted), const void *wanted)
+{
+	PL_AUTOUNREF struct pl_disk *file = NULL;
+
+	if (pl_storage_open(path, PL_STORAGE_SINGLE, &file, NULL) < 0)
+		return 0;
+	return look(file, wanted);
+}
+
+static int
+look_through(DIR *dir, const char *folder, const char *path, const char *extension,
+	     int (*look)(struct pl_disk *file, const void *wanted), const void *wanted,
+	     char **ret_name, struct platter_error *err)
+{
+	unsigned looked = 0;
+	struct dirent *e;
+
+	while ((e = readdir(dir))) {
+		PL_AUTOFREE char *full = NULL;
+
+		if (!has_extension(e->d_name, extension))
+			continue;
+		if (++looked > MAX_LOOKED_AT)
+			return pl_over_limit(err, PLATTER_NO_OFFSET,
+					     "'%s' has more than %d files named *.%s to look into",
+					     path, MAX_LOOKED_AT, extension);
+		full = pl_format("%s/%s", path, e->d_name);
+		if (!full)
+			return pl_no_memory(err);
+		if (look_at(full, look, wanted) > 0) {
+			*ret_name = pl_format("%s/%s", folder, e->d_name);
+			return *ret_name ? 0 : pl_no_memory(err);
+		}
+	}
+	return 0;
+}
+
+static int
+related_find(struct pl_related *related, const char *folder, const char *extension,
+	     int (*look)(struct pl_disk *file, const void *wanted), const void *wanted,
+	     char **ret_name, struct platter_error *err)
+{
+	struct opener *o = pl_container_of(related, struct opener, related);
+	PL_AUTOFREE char *path = full_path(o, folder);
+	DIR *dir;
+	int r;
+
+	*ret_name = NULL;
+	if (!path)
+		return pl_no_memory(err);
+	dir = opendir(path);
+	if (!dir)
+		return pl_fail_errno(err, -errno, "look into '%s'", path);
+	r = look_through(dir, folder, path, extension, look, wanted, ret_name, err);
+	closedir(dir);
+	return r;
+}
+
 static int
 opener_init(struct opener *o, const char *path, struct platter_error *err)
 {
 	const char *slash = strrchr(path, '/');
 
 	o->related.open = related_open;
+	o->related.find = related_find;
 	if (!slash)
 		o->folder = strdup(".");
 	else if (slash == path)

@@ -565,7 +565,7 @@ TEST(an_overlay_shows_its_backing_file_through_holes_but_not_through_zeros)
 		AUTO_SOURCE struct source *base = make_source(MIB(2), KIB(64), 5);
 		AUTO_SOURCE struct source *over = make_source(MIB(3) + 512, KIB(64), 5);
 		AUTO_SOURCE struct source *both = overlaid(base, over, KIB(64));
-		struct zero_backing backing = { { open_zeros }, base->size };
+		struct zero_backing backing = { { .open = open_zeros }, base->size };
 
 		write_raw(base, path_of("base"));
 		write_image(&setups[i], over, image, false, &backing.related, PLATTER_HOLE);
@@ -586,7 +586,7 @@ TEST(the_name_of_a_backing_file_must_fit_into_the_first_cluster)
 {
 	static char option[700] = "backing_file=";
 	const struct setup setup = { NULL, { "cluster_size=512", "backing_fmt=raw", option } };
-	struct zero_backing backing = { { open_zeros }, MIB(1) };
+	struct zero_backing backing = { { .open = open_zeros }, MIB(1) };
 	struct platter_error err = PLATTER_ERROR_INIT;
 	PL_AUTOUNREF struct pl_disk *file = NULL;
 	struct pl_writer *w;
@@ -686,7 +686,7 @@ TEST(zeros_over_a_backing_file_are_resumed_in_version_2_too)
 		NULL, { "compat=0.10", "backing_file=base", "backing_fmt=raw" }
 	};
 	struct platter_error err = PLATTER_ERROR_INIT;
-	struct zero_backing backing = { { open_zeros }, MIB(2) };
+	struct zero_backing backing = { { .open = open_zeros }, MIB(2) };
 	PL_AUTOUNREF struct pl_disk *file = NULL;
 	struct pl_writer *w;
 
