@@ -11,6 +11,7 @@
 	X(qcow2)       \
 	X(qcow)        \
 	X(qed)         \
+	X(vdi)         \
 	X(vhd)         \
 	X(vhdx)        \
 	X(raw)
