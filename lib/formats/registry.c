@@ -12,6 +12,7 @@
 	X(qcow)        \
 	X(qed)         \
 	X(vdi)         \
+	X(parallels)   \
 	X(vhd)         \
 	X(vhdx)        \
 	X(raw)
