@@ -191,9 +191,10 @@ pl_levels_check(struct pl_levels *l, uint64_t header,
 	struct check c = { .l = l, .findings = findings, .decode = decode };
 	int r;
 
-	r = pl_uses_init(&c.uses, pl_div_round_up(l->file->size, 1ull << l->cluster_bits), err);
-	if (r < 0)
-		return r;
+	r = pl_uses_init(&c.uses, pl_div_round_up(l->file->size, 1ull << l->cluster_bits), findings,
+			 err);
+	if (r)
+		return r < 0 ? r : 0;
 	(void)use(&c, 0, header, 0, "header");
 	r = check_levels(&c, header, err);
 	if (r == 0 && !c.compressed)

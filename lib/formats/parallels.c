@@ -488,9 +488,9 @@ parallels_check(struct pl_disk *disk, struct pl_findings *findings, struct platt
 
 	if (p->state == IN_USE)
 		pl_found(findings, PLATTER_NOTE, STATE, "the image was not closed");
-	r = pl_uses_init(&c.uses, pl_div_round_up(p->file->size, p->cluster), err);
-	if (r < 0)
-		return r;
+	r = pl_uses_init(&c.uses, pl_div_round_up(p->file->size, p->cluster), findings, err);
+	if (r)
+		return r < 0 ? r : 0;
 	r = check_bat(p, &c, err);
 	if (r == 0 && p->extension) {
 		use_cluster(p, &c, p->extension, EXTENSION);

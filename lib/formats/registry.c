@@ -13,6 +13,7 @@
 	X(qed)         \
 	X(vdi)         \
 	X(parallels)   \
+	X(prl_xml)     \
 	X(vhd)         \
 	X(vhdx)        \
 	X(raw)

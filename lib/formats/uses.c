@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* uses.c - which clusters of a file have a user */
-#include "bytes.h"
 #include "uses.h"
 
 /* 32 MiB of bits. */
 #define MAX_CLUSTERS (1u << 28)
 
 int
-pl_uses_init(struct pl_uses *u, uint64_t nr, struct platter_error *err)
+pl_uses_init(struct pl_uses *u, uint64_t nr, struct pl_findings *findings,
+	     struct platter_error *err)
 {
-	if (nr > MAX_CLUSTERS)
-		return pl_over_limit(err, PLATTER_NO_OFFSET,
-				     "the file has %" PRIu64
-				     " clusters, too many to tell who uses them (limit is %u)",
-				     nr, MAX_CLUSTERS);
+	if (nr > MAX_CLUSTERS) {
+		pl_found(findings, PLATTER_NOTE, PLATTER_NO_OFFSET,
+			 "the file has %" PRIu64
+			 " clusters, too many to tell who uses them (limit is %u): not checked",
+			 nr, MAX_CLUSTERS);
+		return 1;
+	}
 	*u = (struct pl_uses){ .bits = calloc(1, (size_t)nr / 8 + 1), .nr = nr };
 	return u->bits ? 0 : pl_no_memory(err);
 }

@@ -3,15 +3,16 @@
 #ifndef PL_USES_H
 #define PL_USES_H
 
-#include "error.h"
+#include "format.h"
 
 struct pl_uses {
 	uint8_t *bits;
 	uint64_t nr;
 };
 
-/* -EFBIG: there are too many to keep count of. */
-int pl_uses_init(struct pl_uses *u, uint64_t nr, struct platter_error *err);
+/* Returns 1, with a note to the findings, if there are too many to keep count of. */
+int pl_uses_init(struct pl_uses *u, uint64_t nr, struct pl_findings *findings,
+		 struct platter_error *err);
 void pl_uses_done(struct pl_uses *u); /* also of a zeroed one */
 
 /* Note a user of clusters [first, last].  False: *ret_taken has one already; nothing was noted. */

@@ -472,9 +472,9 @@ vdi_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_err
 			 "the block map, %" PRIu64 " bytes at byte %" PRIu64
 			 ", lies over the data at byte %" PRIu32,
 			 v->map.bytes, v->map.offset, v->data_offset);
-	r = pl_uses_init(&uses, pl_div_round_up(room, v->block_size + v->extra), err);
-	if (r < 0)
-		return r;
+	r = pl_uses_init(&uses, pl_div_round_up(room, v->block_size + v->extra), findings, err);
+	if (r)
+		return r < 0 ? r : 0;
 	r = check_map(v, &uses, &nr, findings, err);
 	if (r == 0) {
 		if (nr != v->nr_allocated)
