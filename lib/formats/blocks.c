@@ -9,6 +9,9 @@
 /* Entries are written in pieces of this size. */
 #define STORE_PIECE KIB(256)
 
+/* Runs that one call of pl_blocks_map() joins: what it takes has to end. */
+#define MAX_JOINED 65536
+
 /* Stands for every page without an entry; its bytes are never looked at. */
 static uint8_t blank[1];
 
@@ -214,7 +217,9 @@ pl_blocks_map(struct pl_disk *disk,
 	if (r < 0)
 		return r;
 	/* Neighbours that cannot be read are reported when they are asked for. */
-	while (!e.decoder && e.length < length && e.length < disk->size - offset) {
+	for (int i = 0; i < MAX_JOINED && !e.decoder; i++) {
+		if (e.length >= length || e.length >= disk->size - offset)
+			break;
 		next = (struct pl_extent){ 0 };
 		if (run(disk, offset + e.length, length - e.length, &next, NULL) < 0 ||
 		    !continues(&e, &next))

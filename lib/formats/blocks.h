@@ -58,7 +58,8 @@ uint32_t pl_bit_run(const uint8_t *bits, uint32_t first, uint32_t nr, enum pl_bi
 
 /*
  * map() for a driver that can answer for one block: `run` gives the extent at `offset`, to
- * the end of its block or further, and neighbours that go on are joined up to `length`.
+ * the end of its block or further, and neighbours that go on are joined up to `length`,
+ * a bounded number of them.
  */
 int pl_blocks_map(struct pl_disk *disk,
 		  int (*run)(struct pl_disk *disk, uint64_t offset, uint64_t length,
