@@ -93,7 +93,11 @@ pl_levels_get(struct pl_levels *l, uint64_t offset, uint64_t length, struct pl_l
 			    l->piece, piece, err);
 	if (r < 0)
 		return r;
-	ret->value = get_entry(l, piece + in_table % l->piece);
+	in_table %= l->piece;
+	ret->value = get_entry(l, piece + in_table);
+	for (ret->same = 1; in_table + ret->same * 8 < l->piece; ret->same++)
+		if (get_entry(l, piece + in_table + ret->same * 8) != ret->value)
+			break;
 	return 0;
 }
 
@@ -126,12 +130,13 @@ check_table(struct check *c, uint64_t guest)
 {
 	struct pl_levels *l = c->l;
 
-	for (uint64_t i = 0; i < 1ull << l->l2_bits; i++, guest += 1ull << l->cluster_bits) {
+	for (uint64_t i = 0, step; i < 1ull << l->l2_bits; i += step) {
 		struct platter_error err = PLATTER_ERROR_INIT;
 		struct pl_level_entry entry;
 		struct pl_extent extent = { 0 };
-		int r = pl_levels_get(l, guest, 1, &entry, &err);
+		int r = pl_levels_get(l, guest + (i << l->cluster_bits), 1, &entry, &err);
 
+		step = r == 0 && !entry.value ? entry.same : 1;
 		if (r == 0 && !entry.value)
 			continue;
 		if (r == 0)

@@ -30,8 +30,10 @@ void pl_levels_done(struct pl_levels *l); /* also of a zeroed one */
 struct pl_level_entry {
 	uint64_t value;
 	uint64_t at; /* byte of the file where it stands */
-	uint64_t
-		absent; /* 0, or there is no table for this many bytes of the disk; then no entry */
+	/* Entries from this one on that say the same, as far as is known: 1 or more. */
+	uint64_t same;
+	/* 0, or there is no table for this many bytes of the disk; then there is no entry. */
+	uint64_t absent;
 };
 
 /* The entry of the cluster that holds byte `offset` of the disk; looks as far as `length`. */

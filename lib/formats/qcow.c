@@ -132,6 +132,8 @@ cluster_run(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_ex
 	if (ret->kind == PLATTER_DATA && q->crypt_method)
 		return pl_unsupported(err, ret->stored_offset,
 				      "data is encrypted with AES, which is not readable yet");
+	if (ret->kind != PLATTER_DATA)
+		ret->length = entry.same << l->cluster_bits;
 	ret->length -= in_cluster;
 	if (ret->kind != PLATTER_DATA)
 		return 0;

@@ -122,6 +122,8 @@ cluster_run(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_ex
 	r = decode_entry(l, &entry, ret, err);
 	if (r < 0)
 		return r;
+	if (ret->kind != PLATTER_DATA)
+		ret->length = entry.same << l->cluster_bits;
 	ret->length -= in_cluster;
 	if (ret->kind != PLATTER_DATA)
 		return 0;
