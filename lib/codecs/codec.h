@@ -26,6 +26,8 @@ struct pl_codec {
 
 /* Raw deflate, RFC 1951, no header; what QCOW2 calls zlib. */
 extern const struct pl_codec pl_codec_deflate;
+/* The same between zlib's header and Adler-32, RFC 1950, which decoding checks. */
+extern const struct pl_codec pl_codec_zlib;
 /* A zstd frame, RFC 8878. */
 extern const struct pl_codec pl_codec_zstd;
 
