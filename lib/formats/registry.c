@@ -11,11 +11,12 @@
 	X(qcow2)       \
 	X(qcow)        \
 	X(qed)         \
+	X(vhd)         \
+	X(vhdx)        \
+	X(vmdk)        \
 	X(vdi)         \
 	X(parallels)   \
 	X(prl_xml)     \
-	X(vhd)         \
-	X(vhdx)        \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;
