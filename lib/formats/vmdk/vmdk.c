@@ -537,18 +537,19 @@ pl_vmdk_describe(struct pl_disk *disk, struct pl_facts *facts)
 }
 
 static const char *const extensions[] = { "vmdk", NULL };
-static const struct platter_option_info options[] = { { 0 } };
 
 const struct pl_format pl_format_vmdk = {
 	.info = {
 		.name = "vmdk",
 		.longname = "VMware virtual disk",
 		.extensions = extensions,
-		.abilities = PLATTER_CAN_READ | PLATTER_CAN_CHECK,
-		.options = options,
+		.abilities = PLATTER_CAN_READ | PLATTER_CAN_CREATE | PLATTER_CAN_COMPRESS |
+			     PLATTER_CAN_CHECK,
+		.options = pl_vmdk_options,
 	},
 	.probe = vmdk_probe,
 	.open = vmdk_open,
+	.create = pl_vmdk_create,
 	.check = pl_vmdk_check,
 	.disk_ops = &vmdk_ops,
 };
