@@ -238,7 +238,7 @@ parallels_describe(struct pl_disk *disk, struct pl_facts *facts)
 	struct platter_error err = PLATTER_ERROR_INIT;
 	struct parallels *p = parallels_of(disk);
 
-	pl_fact_text(facts, "version", "Version", "%s", p->old ? "2, " OLD_MAGIC : "2, " NEW_MAGIC);
+	pl_fact_text(facts, "magic", "Magic", "%s", p->old ? OLD_MAGIC : NEW_MAGIC);
 	pl_fact_size(facts, "cluster_size", "Cluster size", p->cluster);
 	if (p->extension && each_bitmap(p, describe_bitmap, facts, &err) < 0)
 		pl_warn(facts, "%s", err.message);
