@@ -2,6 +2,7 @@
 """Hostile and broken input: a clear end, within 10 s and 256 MiB, under the sanitizers."""
 import os
 import random
+import re
 import struct
 import zlib
 
@@ -63,9 +64,10 @@ def test_broken_samples():
 @weight(7)
 @shards(2)
 def test_truncated_samples():
-    """QCOW2 and partition samples cut short at many lengths do, too."""
+    """Image and partition samples cut short at many lengths do, too."""
+    images = re.compile(r"\.(qcow2?|qed|vdi)(\.|$)|/parallels-v")
     for s in lib.manifest():
-        if not (s.kind == "partitions" or (s.kind == "containers" and ".qcow2" in s.name)):
+        if not (s.kind == "partitions" or (s.kind == "containers" and images.search(s.name))):
             continue
 
         def attempt(s=s):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Real images from public test suites, held against their manifest."""
 import os
+import re
 import shutil
 
 import lib
@@ -15,6 +16,13 @@ def is_qcow2(s):
     return s.kind == "containers" and ".qcow2" in s.name and "part-of" not in s.expect
 
 
+def is_virtual_machine(s):
+    """VDI, QCOW version 1, QED, Parallels."""
+    name = os.path.basename(s.name)
+    return (s.kind == "containers" and "part-of" not in s.expect
+            and (re.search(r"\.(vdi|qcow|qed)(\.|$)", name) or re.match(r"parallels-|DiskDescriptor\.xml$", name)) is not None)
+
+
 def is_raw(s):
     """Disks stored byte for byte, after one layer of compression."""
     if s.kind == "optical":
@@ -25,10 +33,12 @@ def is_raw(s):
 def placed(s):
     """The sample, with the files that belong to it beside it."""
     main = unpacked(s.stored, s.member())
-    if "with" not in s.expect:
+    beside = [os.path.join(os.path.dirname(s.stored), name) for name in s.expect.get("with", "").split(",") if name]
+    beside += [p.stored for p in lib.manifest() if "segments" in s.expect and p.expect.get("part-of") == s.name]
+    if not beside:
         return main
-    for name in s.expect["with"].split(","):
-        p = unpacked(os.path.join(os.path.dirname(s.stored), name))
+    for stored in beside:
+        p = unpacked(stored)
         link(p, path(os.path.basename(p)))
     return link(main, path(os.path.basename(main)))
 
@@ -103,7 +113,7 @@ def check_sample(s):
     check_info(s, place)
     if "sha256" in s.expect:
         # A raw file that holds only the start of its disk is damaged; an image must not be.
-        status = 0 if is_qcow2(s) else (0, 1)
+        status = 0 if s.kind == "containers" else (0, 1)
         r = platter("verify", "--json", "--hash", "sha256", place, status=status, timeout=120).json()
         expect_equal(r["images"][0]["hashes"]["sha256"], s.expect["sha256"], "SHA-256 of the disk")
 
@@ -121,6 +131,13 @@ def each(choose):
 def test_qcow2():
     """QCOW2 samples read as the manifest says: size, content, file system."""
     yield from each(is_qcow2)
+
+
+@limit(600)
+@weight(4)
+def test_virtual_machines():
+    """VDI, QCOW version 1, QED and Parallels samples read as the manifest says."""
+    yield from each(is_virtual_machine)
 
 
 @limit(900)
