@@ -26,14 +26,22 @@ only_on_windows(const char *name)
 	       (separator[0] && separator[1]);
 }
 
+/* The name without ".\\" in front. */
+static const char *
+without_dot(const char *name)
+{
+	while (name[0] == '.' && (name[1] == '\\' || name[1] == '/') && name[2])
+		name += 2;
+	return name;
+}
+
 /* A path as the opener takes it; never one that it would take for a protocol.  NULL: no memory. */
 static char *
 to_path(const char *name)
 {
 	char *path;
 
-	while (name[0] == '.' && (name[1] == '\\' || name[1] == '/') && name[2])
-		name += 2;
+	name = without_dot(name);
 	path = pl_format("%s%s", name[strcspn(name, ":\\/")] == ':' ? "./" : "", name);
 	for (char *p = path; p && *p; p++)
 		if (*p == '\\')
@@ -106,7 +114,7 @@ try_all(struct search *s, struct platter_error *err)
 	for (size_t i = 0; i < PL_PARENT_NAMES && r == 0; i++) {
 		const char *name = s->link->names[i];
 
-		if (name && *last_part(name) && last_part(name) != name)
+		if (name && *last_part(name) && last_part(name) != without_dot(name))
 			r = try_name(s, last_part(name), err);
 	}
 	return r;
