@@ -23,6 +23,10 @@ def is_virtual_machine(s):
             and (re.search(r"\.(vdi|qcow|qed)(\.|$)", name) or re.match(r"parallels-|DiskDescriptor\.xml$", name)) is not None)
 
 
+def is_vmdk(s):
+    return s.kind == "containers" and ".vmdk" in s.name and "part-of" not in s.expect
+
+
 def is_raw(s):
     """Disks stored byte for byte, after one layer of compression."""
     if s.kind == "optical":
@@ -33,7 +37,7 @@ def is_raw(s):
 def placed(s):
     """The sample, with the files that belong to it beside it."""
     main = unpacked(s.stored, s.member())
-    beside = [os.path.join(os.path.dirname(s.stored), name) for name in s.expect.get("with", "").split(",") if name]
+    beside = [stored_beside(s, name) for name in s.expect.get("with", "").split(",") if name]
     beside += [p.stored for p in lib.manifest() if "segments" in s.expect and p.expect.get("part-of") == s.name]
     if not beside:
         return main
@@ -41,6 +45,12 @@ def placed(s):
         p = unpacked(stored)
         link(p, path(os.path.basename(p)))
     return link(main, path(os.path.basename(main)))
+
+
+def stored_beside(s, name):
+    """The file of that name in the folder of a sample, as it is stored: packed or not."""
+    p = os.path.join(os.path.dirname(s.stored), name)
+    return next((p + suffix for suffix in ("", *lib.UNPACKERS) if os.path.exists(p + suffix)), p)
 
 
 def link(source, target):
@@ -138,6 +148,13 @@ def test_qcow2():
 def test_virtual_machines():
     """VDI, QCOW version 1, QED and Parallels samples read as the manifest says."""
     yield from each(is_virtual_machine)
+
+
+@limit(600)
+@weight(5)
+def test_vmdk():
+    """VMDK samples read as the manifest says: size, content, partition tables, file systems."""
+    yield from each(is_vmdk)
 
 
 @limit(900)
