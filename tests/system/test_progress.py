@@ -11,8 +11,11 @@ import lib
 from lib import MIB, PLATTER, expect, expect_equal, path, platter, run
 
 
+SIZE = 96 * MIB
+
+
 def big(name="big"):
-    return lib.make_raw(name, 192 * MIB, [(i * 32 * MIB, lib.prose(32 * MIB, i % 2)) for i in range(6)])
+    return lib.make_raw(name, SIZE, [(i * 32 * MIB, lib.prose(32 * MIB, i % 2)) for i in range(3)])
 
 
 def test_json_lines():
@@ -31,7 +34,7 @@ def test_json_lines():
         done = e["done"]
     expect("copying" in phases and {"verifying", "comparing"} & set(phases), f"phases: {phases}")
     copying = [e for e in events if e["phase"] == "copying"]
-    expect_equal(copying[-1]["done"], 192 * MIB, "the last event's bytes")
+    expect_equal(copying[-1]["done"], SIZE, "the last event's bytes")
 
 
 def test_quiet_when_piped():
@@ -89,7 +92,7 @@ def test_interrupted():
     for sig in (signal.SIGINT, signal.SIGTERM):
         # The level only makes the first run slow enough to be stopped.
         for name, options, again in (("a.img", ["--sparse=never"], ["--sparse=never"]),
-                                     ("b.qcow2", ["--compress=zstd:19", "--threads=1"], ["--compress=zstd"])):
+                                     ("b.qcow2", ["--compress=zstd:9", "--threads=1"], ["--compress=zstd"])):
             out = path(f"{sig}-{name}")
             status, err = interrupt([PLATTER, "create", *options, raw, out], sig)
             if status == 0:     # it was done first
