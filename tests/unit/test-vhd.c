@@ -291,6 +291,21 @@ TEST(a_fixed_disk_is_its_bytes)
 	EXPECT_EQ(err.offset, 2048 + VHD_CURRENT_SIZE);
 }
 
+TEST(a_raw_disk_that_ends_in_the_footer_of_another_is_no_vhd)
+{
+	PL_AUTOFREE uint8_t *file = calloc(1, KIB(64) + 2048);
+	struct pl_probe probe = {
+		.size = 2560, .head = file, .tail = file + 1536, .extension = "dd"
+	};
+
+	make_footer(file + 2048, VHD_FIXED, 2048);
+	EXPECT(pl_format_by_name("vhd")->probe(&probe) > 0);
+	make_footer(file + 2048, VHD_FIXED, 4096);
+	EXPECT_EQ(pl_format_by_name("vhd")->probe(&probe), 0);
+	probe.extension = "vhd";
+	EXPECT(pl_format_by_name("vhd")->probe(&probe) > 0);
+}
+
 /* In sectors; the table has room for 5 blocks of 8. */
 static const struct {
 	const char *creator;

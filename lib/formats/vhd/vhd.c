@@ -7,6 +7,8 @@
  * differencing disk lacks is its parent's.  Spec: Microsoft, "Virtual Hard Disk Image Format
  * Specification" 1.0, 2006; vhd.h has the layout.
  */
+#include <strings.h>
+
 #include "vhd.h"
 #include "blocks.h"
 #include "parent.h"
@@ -52,6 +54,18 @@ vhd_of(struct pl_disk *disk)
 	return pl_container_of(disk, struct vhd, disk);
 }
 
+/*
+ * The last sectors of a disk that was cut where a VHD was stored on it look like a fixed
+ * VHD of another size.  Named as one, it may still be one with a wrong field.
+ */
+static bool
+is_cut_disk(const struct pl_probe *probe, const uint8_t *footer)
+{
+	return get_be32(footer + VHD_DISK_TYPE) == VHD_FIXED &&
+	       get_be64(footer + VHD_CURRENT_SIZE) > probe->size - VHD_FOOTER_SIZE &&
+	       strcasecmp(probe->extension, "vhd") != 0;
+}
+
 static int
 vhd_probe(const struct pl_probe *probe)
 {
@@ -62,6 +76,8 @@ vhd_probe(const struct pl_probe *probe)
 		return 0;
 	tail += PL_MIN(probe->size, PL_PROBE_TAIL) - VHD_FOOTER_SIZE;
 	if (!memcmp(tail, "conectix", 8)) {
+		if (is_cut_disk(probe, tail))
+			return 0;
 		bits = 64;
 		if (get_be32(tail + VHD_CHECKSUM) ==
 		    pl_vhd_checksum(tail, VHD_FOOTER_SIZE, VHD_CHECKSUM))
