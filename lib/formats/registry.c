@@ -29,6 +29,9 @@ const struct pl_format *const pl_formats[] = { EACH_FORMAT(LIST) NULL };
 const struct pl_format *
 pl_format_by_name(const char *name)
 {
+	/* QEMU's name, which is also in backing files' formats. */
+	if (strcmp(name, "vpc") == 0)
+		name = "vhd";
 	for (size_t i = 0; pl_formats[i]; i++)
 		if (strcmp(pl_formats[i]->info.name, name) == 0)
 			return pl_formats[i];

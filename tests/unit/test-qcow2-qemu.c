@@ -287,6 +287,10 @@ TEST(an_image_reaches_files_only)
 	    "raw x.qcow2");
 	EXPECT(try_open("x.qcow2", NULL, 0, &disk) < 0);
 	free(make_raw("y.img", 512));
+	run("qemu-img convert -f raw -O vpc y.img y.vhd && qemu-img rebase -u -b y.vhd -F vpc "
+	    "x.qcow2");
+	EXPECT_OK(try_open("x.qcow2", NULL, 0, &disk));
+	pl_disk_unref(disk);
 	run("qemu-img rebase -u -b y.img -F bochs x.qcow2");
 	EXPECT_EQ(try_open("x.qcow2", NULL, 0, &disk), -ENOTSUP);
 	EXPECT(strstr(err.message, "bochs"));
