@@ -63,20 +63,20 @@ enum {
 	HOSTED_NEWLINES = 73,
 	HOSTED_COMPRESSION = 77,
 };
-#define HOSTED_FLAG_NEWLINES (1u << 0)
-#define HOSTED_FLAG_REDUNDANT (1u << 1)
-#define HOSTED_FLAG_ZEROED (1u << 2)	/* entry 1 of a grain table: zeros */
+#define HOSTED_FLAG_NEWLINES   (1u << 0)
+#define HOSTED_FLAG_REDUNDANT  (1u << 1)
+#define HOSTED_FLAG_ZEROED     (1u << 2) /* entry 1 of a grain table: zeros */
 #define HOSTED_FLAG_COMPRESSED (1u << 16)
-#define HOSTED_FLAG_MARKERS (1u << 17)
-#define HOSTED_AT_END UINT64_MAX
-#define HOSTED_NEWLINE_TEXT "\n \r\n"
+#define HOSTED_FLAG_MARKERS    (1u << 17)
+#define HOSTED_AT_END          UINT64_MAX
+#define HOSTED_NEWLINE_TEXT    "\n \r\n"
 
 /* Before each grain and table of a streamOptimized extent. */
 enum {
-	MARKER_VALUE = 0,	/* of a grain: its sector on the disk; else sectors that follow */
-	MARKER_SIZE = 8,	/* of a grain: bytes that follow; else 0 */
+	MARKER_VALUE = 0, /* of a grain: its sector on the disk; else sectors that follow */
+	MARKER_SIZE = 8,  /* of a grain: bytes that follow; else 0 */
 	MARKER_TYPE = 12,
-	MARKER_DATA = 12,	/* of a grain */
+	MARKER_DATA = 12, /* of a grain */
 };
 enum {
 	MARKER_END = 0,
@@ -95,8 +95,8 @@ enum {
 };
 #define COWD_GT_ENTRIES 4096u
 
-#define SE_MAGIC 0x00000000cafebabeu
-#define SE_VERSION_2_1 0x0000000200000001u
+#define SE_MAGIC          0x00000000cafebabeu
+#define SE_VERSION_2_1    0x0000000200000001u
 #define SE_VOLATILE_MAGIC 0x00000000cafecafeu
 enum {
 	SE_VERSION = 8,
@@ -109,7 +109,7 @@ enum {
 	SE_TABLES = 144,
 	SE_TABLES_SECTORS = 152,
 	SE_GRAINS = 192,
-	SE_REPLAY = 24,		/* in the volatile header: its journal is to be replayed */
+	SE_REPLAY = 24, /* in the volatile header: its journal is to be replayed */
 };
 
 /* The descriptor: text that lists the extents of which the disk is made. */
@@ -117,25 +117,25 @@ enum {
 enum vmdk_type {
 	VMDK_FLAT,
 	VMDK_ZERO,
-	VMDK_SPARSE,		/* hosted sparse */
+	VMDK_SPARSE, /* hosted sparse */
 	VMDK_COWD,
 	VMDK_SESPARSE,
 };
 
 /* "RW 4192256 SPARSE "disk-s001.vmdk"" */
 struct vmdk_line {
-	uint64_t at;		/* byte of the file where it stands */
+	uint64_t at; /* byte of the file where it stands */
 	bool no_access;
 	enum vmdk_type type;
 	uint64_t sectors;
-	const char *name;	/* of its file, NULL if it has none; borrowed from the text */
-	uint64_t file_sector;	/* FLAT: where in that file */
+	const char *name;     /* of its file, NULL if it has none; borrowed from the text */
+	uint64_t file_sector; /* FLAT: where in that file */
 };
 
 #define VMDK_NO_PARENT 0xffffffffu
 
 struct vmdk_descriptor {
-	char *text;		/* what the strings below are parts of; NULL: there is none */
+	char *text; /* what the strings below are parts of; NULL: there is none */
 	uint32_t version;
 	bool has_cid;
 	uint32_t cid, parent_cid;
@@ -153,14 +153,14 @@ struct vmdk_descriptor {
 /* Parse n bytes of text that stand at byte `at` of their file; it ends at the first NUL. */
 int pl_vmdk_descriptor_parse(const uint8_t *bytes, size_t n, uint64_t at,
 			     struct vmdk_descriptor *ret, struct platter_error *err);
-void pl_vmdk_descriptor_done(struct vmdk_descriptor *d);	/* also of a zeroed one */
+void pl_vmdk_descriptor_done(struct vmdk_descriptor *d); /* also of a zeroed one */
 /* Does a text begin like a descriptor?  Bits of evidence. */
 int pl_vmdk_descriptor_probe(const uint8_t *bytes, size_t n);
 
 /* A grain of a streamOptimized extent that was found by its marker. */
 struct vmdk_found {
-	uint32_t grain;		/* number on the disk */
-	uint32_t sector;	/* of the marker in the file */
+	uint32_t grain;  /* number on the disk */
+	uint32_t sector; /* of the marker in the file */
 };
 
 /* 4096 entries of 8 bytes, as SESPARSE has them; the tables of hosted extents are of 2 KiB. */
@@ -169,30 +169,30 @@ struct vmdk_found {
 /* A sparse extent. */
 struct vmdk_sparse {
 	enum vmdk_type type;
-	struct pl_disk *file;	/* borrowed */
-	uint64_t capacity;	/* bytes */
-	uint64_t grain;		/* bytes, a power of two */
+	struct pl_disk *file; /* borrowed */
+	uint64_t capacity;    /* bytes */
+	uint64_t grain;       /* bytes, a power of two */
 	uint32_t gt_entries, entry_size;
 	uint32_t version;
-	uint32_t flags;		/* HOSTED_FLAG_... */
+	uint32_t flags; /* HOSTED_FLAG_... */
 	bool unclean;
-	uint64_t descriptor_at, descriptor_bytes;	/* 0: none */
-	uint64_t overhead;	/* bytes before the first grain, 0 not known */
-	uint64_t directory_at, redundant_at;	/* in bytes; redundant_at 0: none */
-	uint64_t directory_field;	/* byte of the file that tells directory_at */
-	uint64_t grains_at;	/* SESPARSE */
+	uint64_t descriptor_at, descriptor_bytes; /* 0: none */
+	uint64_t overhead;                        /* bytes before the first grain, 0 not known */
+	uint64_t directory_at, redundant_at;      /* in bytes; redundant_at 0: none */
+	uint64_t directory_field;                 /* byte of the file that tells directory_at */
+	uint64_t grains_at;                       /* SESPARSE */
 
 	size_t nr_tables;
 	/* Bytes where the grain tables are, 0: none; the redundant ones are NULL without a copy. */
 	uint64_t *tables_at, *redundant_tables_at;
-	size_t nr_replaced;	/* entries of the directory that were taken from its copy */
-	bool lost_directory;	/* all of them, for the directory could not be read */
-	uint32_t table_bytes;	/* of a grain table, at most VMDK_MAX_TABLE */
+	size_t nr_replaced;   /* entries of the directory that were taken from its copy */
+	bool lost_directory;  /* all of them, for the directory could not be read */
+	uint32_t table_bytes; /* of a grain table, at most VMDK_MAX_TABLE */
 
 	/* Without a directory: what the markers told. */
 	bool salvaged;
-	bool whole;		/* the mark of the end was found */
-	struct vmdk_found *found;	/* in order of `grain` */
+	bool whole;               /* the mark of the end was found */
+	struct vmdk_found *found; /* in order of `grain` */
 	size_t nr_found;
 };
 
@@ -218,7 +218,7 @@ enum vmdk_grain_kind {
 
 struct vmdk_grain {
 	enum vmdk_grain_kind kind;
-	uint64_t at;		/* byte of the file: of the data, or of the marker before it */
+	uint64_t at; /* byte of the file: of the data, or of the marker before it */
 };
 
 /* Decode and check an entry of the table at `table_at`; `first_grain` is that of its entry 0. */
@@ -235,18 +235,18 @@ int pl_vmdk_sparse_map(const struct vmdk_sparse *s, uint64_t base, uint64_t offs
 /* A part of the disk. */
 struct vmdk_extent {
 	enum vmdk_type type;
-	uint64_t start, length;	/* bytes of the disk */
-	struct pl_disk *file;	/* borrowed; NULL: ZERO */
-	uint64_t file_offset;	/* FLAT */
-	struct vmdk_sparse *sparse;	/* NULL: FLAT or ZERO */
+	uint64_t start, length;     /* bytes of the disk */
+	struct pl_disk *file;       /* borrowed; NULL: ZERO */
+	uint64_t file_offset;       /* FLAT */
+	struct vmdk_sparse *sparse; /* NULL: FLAT or ZERO */
 };
 
 struct vmdk {
 	struct pl_disk disk;
 	struct vmdk_descriptor descriptor;
-	struct pl_disk **files;	/* references: the file that was opened, then those it names */
+	struct pl_disk **files; /* references: the file that was opened, then those it names */
 	size_t nr_files;
-	struct vmdk_extent *extents;	/* in order, without gaps */
+	struct vmdk_extent *extents; /* in order, without gaps */
 	size_t nr_extents;
 };
 
