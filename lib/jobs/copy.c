@@ -159,6 +159,8 @@ plan_mapped(struct engine *e, struct slot *s, struct platter_error *err)
 			end = pl_round_down(end, e->chunk);
 		if (e->copy->hasher)
 			end = PL_MIN(end, start + ZERO_PIECE_SIZE);
+		if (start < e->copy->withhold)
+			end = PL_MIN(end, e->copy->withhold);
 		s->kind = kind;
 		s->length = end - start;
 		return 0;

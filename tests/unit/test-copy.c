@@ -185,6 +185,23 @@ TEST(what_is_withheld_stays_as_it_was)
 	EXPECT_MEM(got + MIB(1), bytes + MIB(1), SIZE - MIB(1));
 }
 
+TEST(a_hole_that_begins_in_what_is_withheld_is_cleared_past_it)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+	PL_AUTOFREE uint8_t *old = malloc(SIZE), *got = malloc(SIZE);
+	PL_AUTOUNREF struct pl_disk *nothing = disk_of(NULL, 0), *source = NULL, *target = NULL;
+	struct pl_copy copy = { .withhold = MIB(1) };
+
+	memset(old, 0x55, SIZE);
+	copy.target = target = disk_of(old, SIZE);
+	EXPECT_OK(pl_slice_new(nothing, 0, SIZE, "hole", &source, &err));
+	copy.source = source;
+	EXPECT_OK(pl_copy_run(&copy, &err));
+	EXPECT_OK(pl_read(target, got, SIZE, 0, &err));
+	EXPECT_MEM(got, old, MIB(1));
+	EXPECT(pl_is_zero(got + MIB(1), SIZE - MIB(1)));
+}
+
 TEST(a_bad_sector_ends_the_copy_with_its_place)
 {
 	PL_AUTOFREE uint8_t *bytes = noise();
