@@ -120,9 +120,10 @@ PLATTER_API int platter_restore(struct platter_disk *source, const char *target,
 				struct platter_error *err);
 
 enum platter_severity {
-	PLATTER_NOTE,   /* worth knowing; nothing is wrong */
-	PLATTER_LEAK,   /* space is lost, no data */
-	PLATTER_DAMAGE, /* data or structure is wrong */
+	PLATTER_NOTE,     /* worth knowing; nothing is wrong */
+	PLATTER_LEAK,     /* space is lost, no data */
+	PLATTER_DAMAGE,   /* data or structure is wrong */
+	PLATTER_REPAIRED, /* was wrong, and is right now; see platter_repair() */
 };
 
 struct platter_finding {

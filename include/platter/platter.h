@@ -6,6 +6,7 @@
  * platter/disk.h	open a place; read, write and map it (start here)
  * platter/describe.h	what it is, layer by layer
  * platter/job.h	create, restore, verify, compare
+ * platter/change.h	images changed in place: resize, snapshots, repair, chains
  * platter/format.h	what can be read and written
  * platter/progress.h	progress and cancelling
  * platter/error.h	errors
@@ -14,6 +15,7 @@
 #ifndef PLATTER_PLATTER_H
 #define PLATTER_PLATTER_H
 
+#include <platter/change.h>
 #include <platter/describe.h>
 #include <platter/disk.h>
 #include <platter/error.h>

@@ -288,7 +288,16 @@ pl_flush(struct pl_disk *disk, struct platter_error *err)
 int
 pl_resize(struct pl_disk *disk, uint64_t size, struct platter_error *err)
 {
-	if (!disk->writable || !disk->growable || !disk->ops->resize)
+	bool is_leaf = disk->ops->read, locked = !disk->ops->parallel_writes;
+	int r;
+
+	if (!disk->writable || !disk->ops->resize || (is_leaf && !disk->growable))
 		return pl_fail(err, -ENOTSUP, "the size of '%s' cannot be changed", disk->name);
-	return disk->ops->resize(disk, size, err);
+	if (locked)
+		pthread_mutex_lock(&disk->write_lock);
+	r = disk->ops->resize(disk, size, err);
+	atomic_fetch_add(&disk->generation, 1);
+	if (locked)
+		pthread_mutex_unlock(&disk->write_lock);
+	return r;
 }

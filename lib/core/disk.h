@@ -89,7 +89,10 @@ struct pl_disk_ops {
 		       struct platter_error *err);
 	/* NULL: nothing to flush. */
 	int (*flush)(struct pl_disk *disk, struct platter_error *err);
-	/* Growable leaves only: cut or extend to `size`, the extension reading as zeros. */
+	/*
+	 * Growable leaves, and images whose disk can be cut or extended to `size`: the extension
+	 * reads as zeros, over a longer parent too.  NULL: the size stays.
+	 */
 	int (*resize)(struct pl_disk *disk, uint64_t size, struct platter_error *err);
 
 	/* The disks it stands on besides `parent`: index from 0, NULL past the last.  NULL: none. */

@@ -70,10 +70,45 @@ struct pl_create_request {
 struct pl_findings {
 	void (*found)(struct pl_findings *findings, enum platter_severity severity, uint64_t offset,
 		      const char *message);
-	uint64_t count[3]; /* by severity; kept by pl_found() */
+	uint64_t count[4]; /* by severity; kept by pl_found() */
 };
 void pl_found(struct pl_findings *findings, enum platter_severity severity, uint64_t offset,
 	      const char *format, ...) PL_PRINTF(4, 5);
+
+/*
+ * What can be done to an open, writable image besides writing to it (and pl_resize()).  NULL:
+ * not in this format.  One call at a time, while nobody writes; ordered like write(), and on
+ * stable storage when they return.
+ */
+struct pl_change_ops {
+	/*
+	 * Name another parent, NULL: none, the holes then read as zeros.  disk->parent is
+	 * exchanged too.  `name` is the parent's path as seen from the folder of the image.
+	 */
+	int (*set_parent)(struct pl_disk *disk, struct pl_disk *parent, const char *name,
+			  struct platter_error *err);
+
+	/* Ids and names as platter_snapshot_create() and its fellows have them. */
+	int (*snapshot_create)(struct pl_disk *disk, const char *name, struct platter_error *err);
+	int (*snapshot_apply)(struct pl_disk *disk, const char *snapshot,
+			      struct platter_error *err);
+	int (*snapshot_delete)(struct pl_disk *disk, const char *snapshot,
+			       struct platter_error *err);
+
+	/*
+	 * Report what check() would, and put right what can be: that is reported as
+	 * PLATTER_REPAIRED.  The disk was opened with PLATTER_OPEN_IGNORE_CHECKSUMS.
+	 * dry_run: it is open for reading, and nothing is written.
+	 */
+	int (*repair)(struct pl_disk *disk, bool dry_run, struct pl_findings *findings,
+		      struct platter_error *err);
+
+	/*
+	 * Give back what is free in the file itself: blocks that hold only zeros were discarded
+	 * already.  NULL: through a new file.
+	 */
+	int (*compact)(struct pl_disk *disk, struct platter_error *err);
+};
 
 struct pl_format {
 	struct platter_format_info info;
@@ -100,6 +135,7 @@ struct pl_format {
 			 const struct platter_snapshot **ret, size_t *ret_nr,
 			 struct platter_error *err);
 
+	const struct pl_change_ops *change; /* NULL: nothing of it */
 	const struct pl_disk_ops *disk_ops; /* what its disks have: tells whose a disk is */
 };
 
