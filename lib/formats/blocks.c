@@ -122,6 +122,46 @@ pl_block_table_get(struct pl_block_table *t, uint64_t at, size_t n, const uint8_
 	return 0;
 }
 
+/* In one go: who reads it meanwhile sees the old entry or the new one. */
+static void
+store_entry(uint8_t *at, size_t n, const void *entry)
+{
+	uint64_t long_one;
+	uint32_t short_one;
+
+	if (n == 8) {
+		memcpy(&long_one, entry, 8);
+		__atomic_store_n((uint64_t *)(void *)at, long_one, __ATOMIC_RELEASE);
+	} else {
+		memcpy(&short_one, entry, 4);
+		__atomic_store_n((uint32_t *)(void *)at, short_one, __ATOMIC_RELEASE);
+	}
+}
+
+int
+pl_block_table_set(struct pl_block_table *t, uint64_t at, size_t n, const void *entry,
+		   struct platter_error *err)
+{
+	size_t index = (size_t)(at / PAGE), size;
+	uint8_t *page, *own;
+	int r = get_page(t, index, &page, err);
+
+	if (r < 0)
+		return r;
+	if (page == blank) {
+		size = page_size(t, index);
+		own = malloc(size);
+		if (!own)
+			return pl_no_memory(err);
+		memset(own, t->absent, size);
+		t->pages[index] = page = own;
+	}
+	r = pl_write(t->file, entry, n, t->offset + at, err);
+	if (r == 0)
+		store_entry(page + at % PAGE, n, entry);
+	return r;
+}
+
 int
 pl_block_table_skip(struct pl_block_table *t, uint64_t at, uint64_t end, uint64_t *ret,
 		    struct platter_error *err)

@@ -35,6 +35,14 @@ void pl_block_table_done(struct pl_block_table *t); /* also of a zeroed one */
 int pl_block_table_get(struct pl_block_table *t, uint64_t at, size_t n, const uint8_t **ret,
 		       struct platter_error *err);
 
+/*
+ * Change an entry of 4 or 8 bytes (where they divide `at`): for get() at once, in the file
+ * through `file`, which for an image that is written is the staged one.  One thread at a time;
+ * others may get() meanwhile.
+ */
+int pl_block_table_set(struct pl_block_table *t, uint64_t at, size_t n, const void *entry,
+		       struct platter_error *err);
+
 /* Where in [at, end) the first byte is that is not `absent`; `end` if there is none. */
 int pl_block_table_skip(struct pl_block_table *t, uint64_t at, uint64_t end, uint64_t *ret,
 			struct platter_error *err);

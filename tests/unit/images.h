@@ -14,11 +14,11 @@
 
 static struct platter_error err = PLATTER_ERROR_INIT;
 
+static uint64_t seed = 0x9e3779b97f4a7c15u;
+
 static inline uint64_t
 rnd(uint64_t n)
 {
-	static uint64_t seed = 0x9e3779b97f4a7c15u;
-
 	seed ^= seed << 13;
 	seed ^= seed >> 7;
 	seed ^= seed << 17;
@@ -37,8 +37,9 @@ run(const char *format, ...)
 	if (vasprintf(&line, format, args) < 0)
 		line = NULL;
 	va_end(args);
-	command = pl_format("cd %s && { %s; } >log 2>&1 || { sed 's/^/# /' log; false; }",
-			    pl_test_folder(), line);
+	command =
+		pl_format("cd %s && { %s; } >log 2>&1 || { tail -50 log | sed 's/^/# /'; false; }",
+			  pl_test_folder(), line);
 	if (system(command) != 0)
 		pl_test_fail(__FILE__, __LINE__, "failed: %s", line);
 }
@@ -172,7 +173,7 @@ static inline void
 tell(struct pl_findings *findings, enum platter_severity severity, uint64_t offset,
      const char *message)
 {
-	static const char *const names[] = { "note", "leak", "damage" };
+	static const char *const names[] = { "note", "leak", "damage", "repaired" };
 
 	printf("# %s at %" PRIu64 ": %s\n", names[severity], offset, message);
 }

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Random writes into images made of blocks: what is read afterwards, by us and by QEMU, is
+ * what was written; and a kill or a power cut loses nothing that was flushed.
+ */
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "create.h"
+#include "writes.h"
+
+/* An overlay of `parent` by our own writer. */
+static void
+make_overlay(const char *name, const char *format, const char *parent, uint64_t size)
+{
+	const struct platter_key_value options[] = { { "backing_file", parent } };
+	const struct platter_create_options o = { .size = sizeof o,
+						  .format = format,
+						  .options = options,
+						  .nr_options = 1,
+						  .no_sync = true };
+	PL_AUTOFREE char *path = pl_format("%s/%s", pl_test_folder(), name);
+
+	EXPECT_OK(pl_create_empty(path, size, &o, &err));
+}
+
+/* How an image is made: a shell command that makes "i", given base.img of 17 MiB. */
+static const struct image {
+	const char *label, *make;
+	const char *overlay; /* format of an overlay to put on it, which is written then; or NULL */
+	const char *qemu;    /* QEMU's name of the format */
+	uint64_t size;       /* of the overlay */
+} images[] = {
+	{ "VDI", "qemu-img create -f vdi i 20M", NULL, "vdi", 0 },
+	{ "VDI with data", "qemu-img convert -f raw -O vdi base.img i", NULL, "vdi", 0 },
+	{ "VDI, fixed", "qemu-img convert -f raw -O vdi -o static=on base.img i", NULL, "vdi", 0 },
+	{ "VDI of an odd size", "qemu-img create -f vdi i 5000704", NULL, "vdi", 0 },
+};
+
+static void
+make_image(const struct image *image)
+{
+	run("rm -f *; { head -c 2M /dev/urandom; yes 'all work and no play' | head -c 9M;"
+	    " head -c 3M /dev/zero; head -c 3M /dev/urandom; } >base.img");
+	run("%s", image->make);
+	if (!image->overlay)
+		return;
+	run("mv i parent");
+	make_overlay("i", image->overlay, "parent", image->size);
+}
+
+/* `nr` operations on "i"; the model follows. */
+static void
+change(uint8_t *model, size_t nr)
+{
+	PL_AUTOUNREF struct pl_disk *disk = open_image("i", PLATTER_OPEN_WRITE);
+
+	for (size_t i = 0; i < nr; i++) {
+		struct operation o = random_operation(disk->size);
+
+		apply(disk, &o);
+		apply_to_model(model, &o);
+		if (i % 64 == 0) {
+			uint64_t at = rnd(disk->size);
+			size_t n = (size_t)PL_MIN(rnd(200000), disk->size - at);
+			PL_AUTOFREE uint8_t *buf = malloc(n + 1);
+
+			EXPECT_OK(pl_read(disk, buf, n, at, &err));
+			EXPECT_MEM(buf, model + at, n);
+		}
+	}
+	EXPECT_OK(pl_flush(disk, &err));
+}
+
+static void
+expect_model(const struct image *image, const uint8_t *model, size_t size)
+{
+	PL_AUTOUNREF struct pl_disk *disk = open_image("i", 0);
+	struct pl_findings findings = { .found = tell };
+
+	expect_equal(disk, model, size);
+	expect_whole_map(disk);
+	EXPECT_OK(pl_format_of(disk)->check(disk, &findings, &err));
+	EXPECT_EQ(findings.count[PLATTER_DAMAGE], 0);
+	write_file("model", model, size);
+	if (image->qemu)
+		run("qemu-img compare -f %s -F raw i model", image->qemu);
+}
+
+TEST(what_is_written_is_read)
+{
+	need_qemu();
+	for (size_t k = 0; k < ARRAY_SIZE(images); k++) {
+		PL_AUTOUNREF struct pl_disk *disk = NULL;
+		PL_AUTOFREE uint8_t *model = NULL;
+		size_t size;
+
+		printf("# %s\n", images[k].label);
+		seed = 0x9e3779b97f4a7c15u + k;
+		make_image(&images[k]);
+		disk = open_image("i", 0);
+		size = (size_t)disk->size;
+		model = malloc(size);
+		EXPECT(model);
+		EXPECT_OK(pl_read(disk, model, size, 0, &err));
+		change(model, 600);
+		expect_model(&images[k], model, size);
+		/* Again, into what has been written. */
+		change(model, 200);
+		expect_model(&images[k], model, size);
+	}
+}
+
+TEST(a_power_cut_loses_nothing_that_was_flushed)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(images); k++) {
+		if (images[k].overlay)
+			continue;
+		printf("# %s\n", images[k].label);
+		make_image(&images[k]);
+		for (unsigned i = 0; i < 12; i++) {
+			seed = 1000 * (k + 1) + i;
+			write_until_cut("i", NULL, 1 + rnd(i % 2 ? 60 : 600), "true");
+		}
+	}
+}
+
+/* Bring an image to `size`, and the model of `have` bytes with it. */
+static uint8_t *
+resize_both(uint8_t *model, size_t have, size_t size)
+{
+	PL_AUTOUNREF struct pl_disk *disk = open_image("i", PLATTER_OPEN_WRITE);
+
+	EXPECT_OK(pl_resize(disk, size, &err));
+	EXPECT_EQ(disk->size, size);
+	model = realloc(model, size);
+	EXPECT(model);
+	if (size > have)
+		memset(model + have, 0, size - have);
+	return model;
+}
+
+TEST(a_resized_image_keeps_its_bytes_and_adds_zeros)
+{
+	static const size_t sizes[] = { 20 << 20, (20 << 20) + 512, 29 << 20,
+					7001088,  (7 << 20) + 512,  23000576 };
+
+	need_qemu();
+	for (size_t k = 0; k < ARRAY_SIZE(images); k++) {
+		PL_AUTOUNREF struct pl_disk *disk = NULL;
+		uint8_t *model;
+		size_t size;
+
+		if (strstr(images[k].label, "fixed"))
+			continue;
+		printf("# %s\n", images[k].label);
+		make_image(&images[k]);
+		disk = open_image("i", 0);
+		size = (size_t)disk->size;
+		model = malloc(size);
+		EXPECT(model);
+		EXPECT_OK(pl_read(disk, model, size, 0, &err));
+		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+			model = resize_both(model, size, sizes[i]);
+			size = sizes[i];
+			expect_model(&images[k], model, size);
+			change(model, 40);
+			expect_model(&images[k], model, size);
+		}
+		free(model);
+	}
+}
+
+static uint64_t
+file_size(const char *name)
+{
+	PL_AUTOFREE char *path = pl_format("%s/%s", pl_test_folder(), name);
+	PL_AUTOUNREF struct pl_disk *file = NULL;
+
+	EXPECT_OK(pl_storage_open(path, 0, &file, &err));
+	return file->size;
+}
+
+TEST(a_compacted_image_has_no_gaps)
+{
+	need_qemu();
+	for (size_t k = 0; k < ARRAY_SIZE(images); k++) {
+		PL_AUTOUNREF struct pl_disk *disk = NULL;
+		PL_AUTOFREE uint8_t *model = NULL;
+		struct pl_findings findings = { .found = tell };
+		size_t size;
+		uint64_t before;
+
+		if (strstr(images[k].label, "fixed"))
+			continue;
+		printf("# %s\n", images[k].label);
+		make_image(&images[k]);
+		disk = open_image("i", PLATTER_OPEN_WRITE);
+		if (!pl_format_of(disk)->change || !pl_format_of(disk)->change->compact)
+			continue;
+		size = (size_t)disk->size;
+		model = calloc(1, size);
+		EXPECT(model);
+		for (size_t at = 0; at < size; at += 4096)
+			memset(model + at, (int)(at >> 12) | 1, PL_MIN(size - at, 4096u));
+		EXPECT_OK(pl_write(disk, model, size, 0, &err));
+		EXPECT_OK(pl_flush(disk, &err));
+		before = file_size("i");
+		for (size_t at = 0; at + (4 << 20) <= size; at += 6 << 20) {
+			memset(model + at, 0, 4 << 20);
+			EXPECT_OK(pl_discard(disk, at, 4 << 20, &err));
+		}
+		EXPECT_OK(pl_format_of(disk)->change->compact(disk, &err));
+		pl_disk_unref(PL_STEAL(disk));
+		if (!images[k].overlay)
+			EXPECT(file_size("i") < before);
+		expect_model(&images[k], model, size);
+		disk = open_image("i", 0);
+		EXPECT_OK(pl_format_of(disk)->check(disk, &findings, &err));
+		EXPECT_EQ(findings.count[PLATTER_LEAK], 0);
+		pl_disk_unref(PL_STEAL(disk));
+		change(model, 40);
+		expect_model(&images[k], model, size);
+	}
+}
