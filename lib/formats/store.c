@@ -16,6 +16,19 @@
 /* Blocks are copied in pieces of this size. */
 #define COPY_PIECE MIB(1)
 
+/* Blocks and their alignment need not be powers of two. */
+static uint64_t
+multiple_below(uint64_t n, uint64_t unit)
+{
+	return n - n % unit;
+}
+
+static uint64_t
+multiple_above(uint64_t n, uint64_t unit)
+{
+	return pl_div_round_up(n, unit) * unit;
+}
+
 int
 pl_store_init(struct pl_store *s, struct platter_error *err)
 {
@@ -45,7 +58,7 @@ pl_store_begin(struct pl_store *s, struct platter_error *err)
 static uint64_t
 data_at(const struct pl_store *s, uint64_t start)
 {
-	return pl_round_up(start + s->lead, s->align);
+	return multiple_above(start + s->lead, s->align);
 }
 
 static int
@@ -201,7 +214,7 @@ static int
 write_units(struct pl_store *s, uint64_t at, const uint8_t *buf, size_t n, uint64_t offset,
 	    uint32_t unit, uint64_t *ret_in, uint64_t *ret_n, struct platter_error *err)
 {
-	uint64_t start = pl_round_down(offset, unit), end = pl_round_up(offset + n, unit);
+	uint64_t start = multiple_below(offset, unit), end = multiple_above(offset + n, unit);
 	PL_AUTOFREE uint8_t *whole = NULL;
 	int r;
 
@@ -372,6 +385,54 @@ pl_store_zero(struct pl_store *s, uint64_t offset, uint64_t length, unsigned fla
 		length -= n;
 	}
 	return r;
+}
+
+int
+pl_store_clear_from(struct pl_store *s, uint64_t old, struct platter_error *err)
+{
+	uint64_t end = multiple_above(old, s->block_size);
+
+	if (s->disk->parent)
+		end = PL_MAX(end, s->disk->parent->size);
+	end = PL_MIN(end, s->disk->size);
+	return old < end ? pl_store_zero(s, old, end - old, 0, err) : 0;
+}
+
+/* Name no data for a block, and give its room up. */
+static int
+drop_block(struct pl_store *s, uint64_t index, struct platter_error *err)
+{
+	static const struct pl_stored_block hole = { .kind = PLATTER_HOLE };
+	struct pl_stored_block old;
+	int r = s->ops->get(s, index, &old, err);
+
+	if (r < 0 || old.kind == PLATTER_HOLE)
+		return r;
+	r = reserve_freed(s, err);
+	if (r == 0)
+		r = set_block(s, index, &hole, false, err);
+	if (r == 0 && old.kind == PLATTER_DATA)
+		s->freed[s->nr_freed++] = old.at;
+	return r == 0 ? commit_if_much(s, err) : r;
+}
+
+int
+pl_store_cut(struct pl_store *s, uint64_t size, struct platter_error *err)
+{
+	uint64_t end = multiple_above(size, s->block_size), n;
+	int r = pl_store_begin(s, err);
+
+	for (uint64_t at = end; at < s->disk->size && r == 0; at += n) {
+		n = empty_run(s, at, s->disk->size - at) / s->block_size * s->block_size;
+		if (n)
+			continue;
+		n = s->block_size;
+		r = drop_block(s, at / s->block_size, err);
+	}
+	end = PL_MIN(end, s->disk->size);
+	if (r == 0 && size < end)
+		r = pl_store_zero(s, size, end - size, 0, err);
+	return r == 0 ? pl_store_flush(s, err) : r;
 }
 
 /* A block and where it is. */

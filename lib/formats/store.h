@@ -63,7 +63,7 @@ struct pl_store {
 	struct pl_disk *staged; /* metadata over `file`; a reference */
 	uint32_t block_size;    /* bytes */
 	uint32_t lead;          /* bytes of the file that precede the data of each block */
-	uint32_t align;         /* of the data of blocks in the file, a power of two */
+	uint32_t align;         /* of the data of blocks in the file */
 	bool can_zero;          /* blocks over a parent can be marked to read as zeros */
 	uint64_t limit;         /* that the frontier may not pass */
 
@@ -94,6 +94,18 @@ int pl_store_extend(struct pl_store *s, uint64_t n, uint64_t *ret_at, struct pla
 
 /* Commit what is staged, with the flushes around it that make its order certain. */
 int pl_store_commit(struct pl_store *s, struct platter_error *err);
+
+/*
+ * For a disk that was just made longer, `old` bytes long before, with tables that have room:
+ * what follows there, in the last block and of a longer parent, becomes zeros.
+ */
+int pl_store_clear_from(struct pl_store *s, uint64_t old, struct platter_error *err);
+
+/*
+ * For a disk that is to end at `size`: give up the blocks behind it, and zero the rest of
+ * the last.  Committed when it returns.
+ */
+int pl_store_cut(struct pl_store *s, uint64_t size, struct platter_error *err);
 
 /*
  * Move the blocks that lie at [start, end) of the file to new places, so that tables can grow

@@ -9,8 +9,7 @@
  */
 #include <strings.h>
 
-#include "vhd.h"
-#include "blocks.h"
+#include "vhd-image.h"
 #include "parent.h"
 #include "text.h"
 
@@ -20,39 +19,6 @@
 #define PIECE_SPAN    ((uint64_t)BITS_OF_PIECE * 512)
 /* A path of 4095 characters, the longest that can be opened, in UTF-16. */
 #define MAX_LOCATOR_BYTES 8190u
-
-enum {
-	NAME_RELATIVE,
-	NAME_ABSOLUTE,
-	NAME_PARENT,
-	NR_NAMES
-};
-
-struct vhd {
-	struct pl_disk disk;
-	struct pl_disk *file; /* a reference */
-	struct vhd_footer footer;
-	uint64_t footer_at;
-	uint64_t data_end; /* where the tail footer begins, or should have */
-	unsigned damage;   /* enum vhd_damage */
-
-	/* Not of a fixed disk. */
-	uint64_t header_at, table_offset;
-	uint32_t max_entries, block_size, bitmap_size;
-	uint64_t nr_blocks;
-	struct pl_block_table table;
-
-	/* Of a differencing disk. */
-	uint8_t parent_uuid[16];
-	uint32_t parent_time;
-	char *names[NR_NAMES]; /* NULL: not there */
-};
-
-static struct vhd *
-vhd_of(struct pl_disk *disk)
-{
-	return pl_container_of(disk, struct vhd, disk);
-}
 
 /*
  * The last sectors of a disk that was cut where a VHD was stored on it look like a fixed
@@ -138,7 +104,7 @@ vhd_run(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_extent
 	place = (uint64_t)get_be32(entry) * 512;
 	if (!pl_in_range(place, v->bitmap_size, v->file->size))
 		return cut_short(v, index, place, err);
-	r = pl_block_cached(disk, v->file, place + piece * BITS_PIECE, BITS_PIECE, bits, err);
+	r = pl_block_cached(disk, v->tables, place + piece * BITS_PIECE, BITS_PIECE, bits, err);
 	if (r < 0)
 		return r;
 	*ret = (struct pl_extent){ .kind = PLATTER_HOLE };
@@ -302,30 +268,56 @@ claim_fixed_parts(struct vhd *v, struct pl_claims *claims, struct platter_error 
 	return r;
 }
 
-static int
-vhd_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_error *err)
+/* Where what `damages[i]` speaks of stands. */
+static uint64_t
+damage_at(const struct vhd *v, size_t i)
 {
-	struct vhd *v = vhd_of(disk);
-	struct pl_claims claims = { 0 };
-	int r;
+	if (damages[i].bit >= VHD_HEADER_SUM)
+		return v->header_at;
+	return damages[i].bit >= VHD_COPY_MISSING ? 0 : v->data_end;
+}
 
-	for (size_t i = 0; i < ARRAY_SIZE(damages); i++)
-		if (v->damage & damages[i].bit)
-			pl_found(findings,
-				 damages[i].bit == VHD_TAIL_SHORT ? PLATTER_NOTE : PLATTER_DAMAGE,
-				 damages[i].bit >= VHD_HEADER_SUM     ? v->header_at
-				 : damages[i].bit >= VHD_COPY_MISSING ? 0
-								      : v->data_end,
-				 "%s", damages[i].words);
-	if (v->footer.type == VHD_FIXED)
-		return 0;
-	r = claim_fixed_parts(v, &claims, err);
+static int
+check_table(struct vhd *v, struct pl_findings *findings, struct platter_error *err)
+{
+	struct pl_claims claims = { 0 };
+	int r = claim_fixed_parts(v, &claims, err);
+
 	if (r == 0)
 		r = check_blocks(v, &claims, findings, err);
 	if (r == 0)
 		pl_claims_report(&claims, findings);
 	pl_claims_done(&claims);
 	return r;
+}
+
+static int
+vhd_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_error *err)
+{
+	struct vhd *v = vhd_of(disk);
+
+	for (size_t i = 0; i < ARRAY_SIZE(damages); i++)
+		if (v->damage & damages[i].bit)
+			pl_found(findings,
+				 damages[i].bit == VHD_TAIL_SHORT ? PLATTER_NOTE : PLATTER_DAMAGE,
+				 damage_at(v, i), "%s", damages[i].words);
+	return v->footer.type == VHD_FIXED ? 0 : check_table(v, findings, err);
+}
+
+static int
+vhd_repair(struct pl_disk *disk, bool dry_run, struct pl_findings *findings,
+	   struct platter_error *err)
+{
+	struct vhd *v = vhd_of(disk);
+	int r = v->damage && !dry_run ? pl_vhd_rewrite_ends(v, err) : 0;
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(damages); i++)
+		if (v->damage & damages[i].bit)
+			pl_found(findings, PLATTER_REPAIRED, damage_at(v, i), "%s",
+				 damages[i].words);
+	return v->footer.type == VHD_FIXED ? 0 : check_table(v, findings, err);
 }
 
 static struct pl_disk *
@@ -342,6 +334,7 @@ vhd_free(struct pl_disk *disk)
 	for (size_t i = 0; i < NR_NAMES; i++)
 		free(v->names[i]);
 	pl_block_table_done(&v->table);
+	pl_store_done(&v->store);
 	pl_disk_unref(v->file);
 	pl_disk_done(disk);
 	free(v);
@@ -350,6 +343,11 @@ vhd_free(struct pl_disk *disk)
 static const struct pl_disk_ops vhd_ops = {
 	.name = "vhd",
 	.map = vhd_map,
+	.write = pl_vhd_write,
+	.zero = pl_vhd_zero,
+	.discard = pl_vhd_discard,
+	.flush = pl_vhd_flush,
+	.resize = pl_vhd_resize,
 	.below = vhd_below,
 	.describe = vhd_describe,
 	.free = vhd_free,
@@ -434,6 +432,34 @@ take_names(struct vhd *v, const uint8_t *header, struct platter_error *err)
 	return 0;
 }
 
+/* The block table, and what writing takes. */
+static int
+open_table(struct vhd *v, struct platter_error *err)
+{
+	int r;
+
+	v->tables = v->file;
+	if (v->disk.writable) {
+		v->store = (struct pl_store){
+			.ops = &pl_vhd_store_ops,
+			.disk = &v->disk,
+			.file = v->file,
+			.block_size = v->block_size,
+			.lead = v->bitmap_size,
+			.align = 512,
+			.limit = (uint64_t)VHD_NO_BLOCK * 512,
+		};
+		r = pl_store_init(&v->store, err);
+		if (r < 0)
+			return r;
+		v->tables = v->store.staged;
+	}
+	r = pl_block_table_init(&v->table, v->tables, v->table_offset, v->nr_blocks * 4, 0xff, err);
+	if (r == -EUCLEAN && err)
+		err->offset = v->header_at + VHD_TABLE_OFFSET;
+	return r;
+}
+
 static int
 read_header(struct vhd *v, struct platter_error *err)
 {
@@ -477,12 +503,9 @@ read_header(struct vhd *v, struct platter_error *err)
 	if (r < 0)
 		return r;
 	v->nr_blocks = pl_div_round_up(v->disk.size, v->block_size);
-	r = pl_block_table_init(&v->table, v->file, v->table_offset, v->nr_blocks * 4, 0xff, err);
-	if (r < 0) {
-		if (err && r == -EUCLEAN)
-			err->offset = at + VHD_TABLE_OFFSET;
+	r = open_table(v, err);
+	if (r < 0)
 		return r;
-	}
 	memcpy(v->parent_uuid, b + VHD_PARENT_UUID, 16);
 	v->parent_time = get_be32(b + VHD_PARENT_TIME);
 	return v->footer.type == VHD_DIFFERENCING ? take_names(v, b, err) : 0;
@@ -520,6 +543,7 @@ open_parts(struct vhd *v, const struct pl_open_request *request, struct platter_
 				       &v->data_end, &v->damage, err);
 	if (r < 0)
 		return r;
+	v->disk.writable = request->flags & PLATTER_OPEN_WRITE && v->file->writable;
 	if (v->footer.type == VHD_FIXED)
 		return check_size(v, v->data_end, err);
 	r = read_header(v, err);
@@ -555,6 +579,11 @@ vhd_open(const struct pl_open_request *request, struct pl_disk **ret, struct pla
 	return 0;
 }
 
+static const struct pl_change_ops change_ops = {
+	.repair = vhd_repair,
+	.compact = pl_vhd_compact,
+};
+
 static const char *const extensions[] = { "vhd", "avhd", "vud", NULL };
 
 const struct pl_format pl_format_vhd = {
@@ -562,13 +591,14 @@ const struct pl_format pl_format_vhd = {
 		.name = "vhd",
 		.longname = "Microsoft virtual hard disk (Virtual PC, Hyper-V, Azure)",
 		.extensions = extensions,
-		.abilities = PLATTER_CAN_READ | PLATTER_CAN_CREATE | PLATTER_CAN_BACK |
-			     PLATTER_CAN_CHECK,
+		.abilities = PLATTER_CAN_READ | PLATTER_CAN_WRITE | PLATTER_CAN_CREATE |
+			     PLATTER_CAN_BACK | PLATTER_CAN_CHECK,
 		.options = pl_vhd_options,
 	},
 	.probe = vhd_probe,
 	.open = vhd_open,
 	.create = pl_vhd_create,
 	.check = vhd_check,
+	.change = &change_ops,
 	.disk_ops = &vhd_ops,
 };

@@ -1,53 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * parallels.c - Parallels expanding images, .hdd and .hds
- *
- * A header, a table (BAT) of one entry for each cluster of the disk, and the clusters.
- * Spec: QEMU, docs/interop/parallels.txt.  All integers are little-endian.
- *
- *	offset  size  header field
- *	     0    16  "WithoutFreeSpace": BAT entries count sectors;
- *	              "WithouFreSpacExt": they count clusters
- *	    16     4  version, 2
- *	    20     8  heads, cylinders
- *	    28     4  sectors of a cluster
- *	    32     4  BAT entries
- *	    36     8  sectors of the disk; the old magic has only the low 4 bytes
- *	    44     4  in use: 0x746f6e59 while open for writing
- *	    48     4  where data begins, in sectors; 0: behind the BAT
- *	    52     4  flags
- *	    56     8  format extension, in sectors; 0: none
- *	    64        BAT: 4 bytes a cluster, counted from the start of the file, 0: absent
- *
- * The format extension is a cluster of sections: dirty bitmaps.
- */
-#include "blocks.h"
-#include "format.h"
+/* parallels.c - Parallels expanding images: reading and checking; parallels.h has the layout */
+#include "parallels.h"
 #include "text.h"
 #include "uses.h"
-
-#define HEADER_SIZE 64
-#define MAGIC_SIZE  16
-#define SECTOR      512u
-#define OLD_MAGIC   "WithoutFreeSpace"
-#define NEW_MAGIC   "WithouFreSpacExt"
-#define IN_USE      0x746f6e59u
-#define CLOSED      0x312e3276u
-
-/* 1 GiB. */
-#define MAX_CLUSTER_SECTORS (1u << 21)
-
-enum {
-	VERSION = 16,
-	HEADS = 20,
-	CYLINDERS = 24,
-	CLUSTER_SECTORS = 28,
-	NR_ENTRIES = 32,
-	NR_SECTORS = 36,
-	STATE = 44,
-	DATA_OFFSET = 48,
-	EXTENSION = 56,
-};
 
 /* The format extension: a magic, an MD5, then sections. */
 #define EXTENSION_MAGIC  0xab234cef23dcea87u
@@ -56,25 +11,6 @@ enum {
 #define MAX_SECTIONS     64
 #define BITMAP_MAGIC     0x20385fae252cb34au
 #define BITMAP_HEADER    32
-
-struct parallels {
-	struct pl_disk disk;
-	struct pl_disk *file; /* a reference */
-	bool old;             /* the magic */
-	uint32_t state;
-	uint64_t cluster; /* bytes */
-	uint64_t unit;    /* bytes that an entry counts */
-	uint64_t bat_end;
-	uint64_t data_offset; /* bytes; where the first cluster may be */
-	uint64_t extension;   /* bytes, 0: none */
-	struct pl_block_table bat;
-};
-
-static struct parallels *
-parallels_of(struct pl_disk *disk)
-{
-	return pl_container_of(disk, struct parallels, disk);
-}
 
 static bool
 has_magic(const uint8_t *h)
@@ -88,10 +24,9 @@ parallels_probe(const struct pl_probe *probe)
 	return probe->size >= HEADER_SIZE && has_magic(probe->head) ? 8 * MAGIC_SIZE : 0;
 }
 
-/* Where the cluster of an entry is, checked. */
-static int
-decode_entry(const struct parallels *p, uint64_t index, uint32_t entry, uint64_t *ret,
-	     struct platter_error *err)
+int
+pl_parallels_entry(const struct parallels *p, uint64_t index, uint32_t entry, uint64_t *ret,
+		   struct platter_error *err)
 {
 	uint64_t at = entry * p->unit;
 
@@ -131,7 +66,7 @@ cluster_run(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_ex
 		ret->length = PL_MAX(end / 4, index + 1) * p->cluster - offset;
 		return r;
 	}
-	r = decode_entry(p, index, get_le32(bytes), &at, err);
+	r = pl_parallels_entry(p, index, get_le32(bytes), &at, err);
 	if (r < 0)
 		return r;
 	at += in_cluster;
@@ -251,7 +186,11 @@ parallels_free(struct pl_disk *disk)
 {
 	struct parallels *p = parallels_of(disk);
 
+	/* Whoever opens it next may trust it, unless changes were lost. */
+	if (p->store.begun && pl_parallels_flush(disk, NULL) == 0)
+		(void)pl_parallels_set_state(p, CLOSED, NULL);
 	pl_block_table_done(&p->bat);
+	pl_store_done(&p->store);
 	pl_disk_unref(p->file);
 	pl_disk_done(disk);
 	free(p);
@@ -260,6 +199,11 @@ parallels_free(struct pl_disk *disk)
 static const struct pl_disk_ops parallels_ops = {
 	.name = "parallels",
 	.map = parallels_map,
+	.write = pl_parallels_write,
+	.zero = pl_parallels_zero,
+	.discard = pl_parallels_discard,
+	.flush = pl_parallels_flush,
+	.resize = pl_parallels_resize,
 	.below = parallels_below,
 	.describe = parallels_describe,
 	.free = parallels_free,
@@ -336,7 +280,32 @@ read_header(struct parallels *p, struct platter_error *err)
 				  " is outside of the file (%" PRIu64 " bytes)",
 				  extension, p->file->size);
 	p->extension = extension * SECTOR;
-	return pl_block_table_init(&p->bat, p->file, HEADER_SIZE, bat_size, 0, err);
+	return 0;
+}
+
+/* The table, and what writing takes. */
+static int
+open_bat(struct parallels *p, bool writable, struct platter_error *err)
+{
+	struct pl_disk *file = p->file;
+	int r;
+
+	if (writable) {
+		p->store = (struct pl_store){
+			.ops = &pl_parallels_store_ops,
+			.disk = &p->disk,
+			.file = p->file,
+			.block_size = (uint32_t)p->cluster,
+			.align = SECTOR,
+			.limit = UINT32_MAX * p->unit,
+		};
+		r = pl_store_init(&p->store, err);
+		if (r < 0)
+			return r;
+		p->disk.writable = true;
+		file = p->store.staged;
+	}
+	return pl_block_table_init(&p->bat, file, HEADER_SIZE, p->bat_end - HEADER_SIZE, 0, err);
 }
 
 static int
@@ -346,6 +315,8 @@ open_parts(struct parallels *p, const struct pl_open_request *request, struct pl
 
 	if (r == 0)
 		r = read_header(p, err);
+	if (r == 0)
+		r = open_bat(p, request->flags & PLATTER_OPEN_WRITE && p->file->writable, err);
 	if (r == 0 && request->snapshot) {
 		r = pl_fail(err, -ENOENT, "'%s' is one Parallels image, which has no snapshots",
 			    p->file->name);
@@ -410,7 +381,7 @@ check_entry(struct parallels *p, struct check *c, uint64_t index, uint32_t entry
 	uint64_t entry_at = p->bat.offset + index * 4, at;
 	uint64_t end = PL_MIN(p->cluster, p->disk.size - PL_MIN(p->disk.size, index * p->cluster));
 
-	if (decode_entry(p, index, entry, &at, &err) < 0)
+	if (pl_parallels_entry(p, index, entry, &at, &err) < 0)
 		pl_found(c->findings, PLATTER_DAMAGE, err.offset, "%s", err.message);
 	else if (!pl_in_range(at, end, p->file->size))
 		pl_found(c->findings, PLATTER_DAMAGE, entry_at,
@@ -504,204 +475,52 @@ parallels_check(struct pl_disk *disk, struct pl_findings *findings, struct platt
 	return r;
 }
 
-/* Writing. */
-
-#define NEW_CLUSTER MIB(1)
-#define MIN_CLUSTER KIB(4)
-#define MAX_CLUSTER MIB(256)
-#define MAX_CHUNK   KIB(64)
-/* QEMU's limit. */
-#define MAX_NEW_ENTRIES 0x1fffffffu
-/* Room for the table of a stream: 4 TiB of clusters of 1 MiB; most of it stays a hole. */
-#define STREAM_ENTRIES (4u << 20)
-
-struct parallels_writer {
-	struct pl_writer writer;
-	struct pl_block_writer clusters;
-	uint64_t data_offset;
-	uint64_t max_clusters; /* that the room for the table allows */
-};
-
-static struct parallels_writer *
-writer_of(struct pl_writer *w)
-{
-	return pl_container_of(w, struct parallels_writer, writer);
-}
-
-static int
-over_room(const struct parallels_writer *p, struct platter_error *err)
-{
-	int r = pl_over_limit(err, PLATTER_NO_OFFSET,
-			      "the disk passes %" PRIu64
-			      " bytes, what a Parallels image of a stream has room for",
-			      p->max_clusters * p->clusters.block_size);
-
-	pl_hint(err, "store the stream as a raw image and convert that");
-	return r;
-}
-
-static int
-parallels_place(struct pl_writer *w, uint64_t offset, uint64_t length, size_t stored,
-		uint64_t *ret_at, uint64_t *ret_length, struct platter_error *err)
-{
-	struct parallels_writer *p = writer_of(w);
-
-	if (pl_div_round_up(offset + length, p->clusters.block_size) > p->max_clusters)
-		return over_room(p, err);
-	return pl_block_writer_place(&p->clusters, offset, length, ret_at, ret_length, err);
-}
-
-/* What is in no cluster reads as zeros. */
-static int
-parallels_skip(struct pl_writer *w, uint64_t offset, uint64_t length, enum platter_kind kind,
-	       struct platter_error *err)
-{
-	return 0;
-}
-
 static void
-put_entry(const struct pl_block_writer *b, uint64_t place, uint8_t *entry)
+count_only(struct pl_findings *findings, enum platter_severity severity, uint64_t offset,
+	   const char *message)
 {
-	put_le32(entry, (uint32_t)(place / b->block_size));
 }
 
+/* An image that was not closed and is sound can be marked as closed. */
 static int
-parallels_finish(struct pl_writer *w, struct platter_error *err)
-{
-	struct parallels_writer *p = writer_of(w);
-	uint64_t sectors = pl_div_round_up(w->size, SECTOR);
-	uint64_t nr = pl_div_round_up(w->size, p->clusters.block_size);
-	uint8_t h[HEADER_SIZE] = { 0 };
-	int r;
-
-	if (nr > p->max_clusters)
-		return over_room(p, err);
-	memcpy(h, NEW_MAGIC, MAGIC_SIZE);
-	put_le32(h + VERSION, 2);
-	put_le32(h + HEADS, 16);
-	put_le32(h + CYLINDERS, (uint32_t)PL_MIN(sectors / (16 * 32), UINT32_MAX));
-	put_le32(h + CLUSTER_SECTORS, p->clusters.block_size / SECTOR);
-	put_le32(h + NR_ENTRIES, (uint32_t)nr);
-	put_le64(h + NR_SECTORS, sectors);
-	put_le32(h + STATE, CLOSED);
-	put_le32(h + DATA_OFFSET, (uint32_t)(p->data_offset / SECTOR));
-	r = pl_resize(w->file, p->clusters.frontier, err);
-	if (r == 0)
-		r = pl_block_writer_store(&p->clusters, w->file, HEADER_SIZE, nr, 4, put_entry,
-					  err);
-	if (r == 0)
-		r = pl_write(w->file, h, sizeof h, 0, err);
-	return r;
-}
-
-static void
-parallels_writer_free(struct pl_writer *w)
-{
-	struct parallels_writer *p = writer_of(w);
-
-	pl_block_writer_done(&p->clusters);
-	free(p);
-}
-
-static const struct pl_writer_ops writer_ops = {
-	.place = parallels_place,
-	.skip = parallels_skip,
-	.finish = parallels_finish,
-	.free = parallels_writer_free,
-};
-
-static int
-read_cluster_size(const struct pl_create_request *request, uint64_t *ret, struct platter_error *err)
-{
-	const char *text = pl_create_option(request, "cluster_size");
-
-	*ret = NEW_CLUSTER;
-	if (!text)
-		return 0;
-	if (pl_parse_size(text, ret) < 0 || !pl_is_power_of_two(*ret) || *ret < MIN_CLUSTER ||
-	    *ret > MAX_CLUSTER)
-		return pl_invalid(
-			err, "option cluster_size=%s: allowed is a power of two from 4K to 256M",
-			text);
-	return 0;
-}
-
-static int
-check_target(const struct pl_create_request *request, uint64_t cluster, struct platter_error *err)
-{
-	int r;
-
-	if (request->file->sequential) {
-		r = pl_unsupported(
-			err, PLATTER_NO_OFFSET,
-			"a Parallels image cannot be written to a stream: its header comes last");
-		pl_hint(err, "write it to a file, or write a raw image");
-		return r;
-	}
-	if (request->size != UINT64_MAX && request->size > MAX_NEW_ENTRIES * cluster) {
-		r = pl_over_limit(err, PLATTER_NO_OFFSET,
-				  "a disk of %" PRIu64 " bytes, limit is %" PRIu64
-				  " with clusters of %" PRIu64,
-				  request->size, MAX_NEW_ENTRIES * cluster, cluster);
-		pl_hint(err, "choose a larger cluster_size, up to 256M");
-		return r;
-	}
-	return 0;
-}
-
-static int
-parallels_create(const struct pl_create_request *request, struct pl_writer **ret,
+parallels_repair(struct pl_disk *disk, bool dry_run, struct pl_findings *findings,
 		 struct platter_error *err)
 {
-	uint64_t cluster, nr = STREAM_ENTRIES;
-	struct parallels_writer *p;
-	int r = read_cluster_size(request, &cluster, err);
+	struct pl_findings silent = { .found = count_only };
+	struct parallels *p = parallels_of(disk);
+	int r = p->state == IN_USE ? parallels_check(disk, &silent, err) : 0;
 
-	if (r == 0)
-		r = check_target(request, cluster, err);
 	if (r < 0)
 		return r;
-	if (request->size != UINT64_MAX)
-		nr = pl_div_round_up(request->size, cluster);
-	p = calloc(1, sizeof *p);
-	if (!p)
-		return pl_no_memory(err);
-	p->writer = (struct pl_writer){ .ops = &writer_ops,
-					.file = request->file,
-					.size = request->size,
-					.chunk = (uint32_t)PL_MIN(cluster, MAX_CHUNK) };
-	p->max_clusters = nr;
-	p->data_offset = pl_round_up(HEADER_SIZE + nr * 4, cluster);
-	r = pl_block_writer_init(&p->clusters, request->size, (uint32_t)cluster, 0, err);
-	/* What an earlier run left is of no use: only the table would tell what it is. */
-	if (r == 0)
-		r = pl_resize(request->file, 0, err);
-	if (r < 0) {
-		parallels_writer_free(&p->writer);
-		return r;
+	if (p->state == IN_USE && !silent.count[PLATTER_DAMAGE]) {
+		if (!dry_run)
+			r = pl_parallels_set_state(p, CLOSED, err);
+		if (r < 0)
+			return r;
+		p->state = CLOSED;
+		pl_found(findings, PLATTER_REPAIRED, STATE, "the image was not closed");
 	}
-	p->clusters.frontier = p->data_offset;
-	*ret = &p->writer;
-	return 0;
+	return parallels_check(disk, findings, err);
 }
 
-static const char *const extensions[] = { "hds", "hdd", NULL };
-static const struct platter_option_info options[] = {
-	{ "cluster_size", "4K..256M", "unit of allocation, a power of two; 1M" },
-	{ 0 },
+static const struct pl_change_ops change_ops = {
+	.repair = parallels_repair,
+	.compact = pl_parallels_compact,
 };
 
+static const char *const extensions[] = { "hds", "hdd", NULL };
 const struct pl_format pl_format_parallels = {
 	.info = {
 		.name = "parallels",
 		.longname = "Parallels disk image",
 		.extensions = extensions,
-		.abilities = PLATTER_CAN_READ | PLATTER_CAN_CREATE | PLATTER_CAN_CHECK,
-		.options = options,
+		.abilities = PLATTER_CAN_READ | PLATTER_CAN_WRITE | PLATTER_CAN_CREATE | PLATTER_CAN_CHECK,
+		.options = pl_parallels_options,
 	},
 	.probe = parallels_probe,
 	.open = parallels_open,
-	.create = parallels_create,
+	.create = pl_parallels_create,
 	.check = parallels_check,
+	.change = &change_ops,
 	.disk_ops = &parallels_ops,
 };
