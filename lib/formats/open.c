@@ -81,7 +81,7 @@ related_open(struct pl_related *related, const char *name, const char *format, b
 	PL_AUTOUNREF struct pl_disk *file = NULL;
 	PL_AUTOFREE char *path = NULL;
 	unsigned flags = o->flags & PLATTER_OPEN_DIRECT;
-	const char *plain;
+	const char *plain, *now;
 	int r = plain_name(name, &plain, err);
 
 	if (r < 0)
@@ -92,8 +92,11 @@ related_open(struct pl_related *related, const char *name, const char *format, b
 	path = full_path(o, plain);
 	if (!path)
 		return pl_no_memory(err);
-	r = pl_storage_open(path, flags | (writable ? PLATTER_OPEN_WRITE : 0) | PL_STORAGE_SINGLE,
-			    &file, err);
+	/* An image of several files that is still being made. */
+	now = o->file ? pl_storage_beside_now(o->file, path) : NULL;
+	r = pl_storage_open(now ? now : path,
+			    flags | (writable ? PLATTER_OPEN_WRITE : 0) | PL_STORAGE_SINGLE, &file,
+			    err);
 	if (r < 0) {
 		pl_context(err, "'%s' (looked for at '%s')", name, path);
 		return r;

@@ -249,11 +249,27 @@ prepare_writer(struct creation *c, struct platter_error *err)
 	return r < 0 ? r : make_writer(c, disk->size, disk->sector_size, err);
 }
 
+/* Files beside the target would replace what is read. */
+static int
+refuse_files_beside(struct creation *c, struct platter_error *err)
+{
+	char *path;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && (path = pl_storage_beside_path(c->file, i)); i++) {
+		r = pl_refuse_same_file(c->source, path, err);
+		free(path);
+	}
+	return r;
+}
+
 static int
 run_writer(struct creation *c, struct platter_error *err)
 {
 	int r = prepare_writer(c, err);
 
+	if (r == 0)
+		r = refuse_files_beside(c, err);
 	if (r < 0)
 		return r;
 	if (c->file->sequential && c->file->size != 0)

@@ -20,6 +20,9 @@ pl_leaf_free(struct pl_leaf *leaf)
 	free(leaf->parts);
 	free(leaf->output.target);
 	free(leaf->output.base);
+	free(leaf->output.ending);
+	if (leaf->output.beside)
+		pl_disk_unref(&leaf->output.beside->disk);
 	pthread_rwlock_destroy(&leaf->grow);
 	pthread_mutex_destroy(&leaf->lock);
 	pl_disk_done(&leaf->disk);
@@ -166,7 +169,7 @@ each_part(struct pl_leaf *leaf, uint64_t offset, uint64_t length, part_fn *fn, v
 	while (length && r == 0) {
 		size_t index = part_at(leaf, offset);
 		uint64_t n = PL_MIN(length, part_end(leaf, index) - offset);
-		struct pl_part *part;
+		struct pl_part *part = NULL;
 
 		r = pl_leaf_get(leaf, index, &part, err);
 		if (r < 0)
@@ -463,6 +466,11 @@ pl_storage_allocated(struct pl_disk *disk)
 			return UINT64_MAX;
 		sum += (uint64_t)st.st_blocks * 512;
 	}
+	if (leaf && leaf->output.beside) {
+		uint64_t more = pl_storage_allocated(&leaf->output.beside->disk);
+
+		return more == UINT64_MAX ? more : sum + more;
+	}
 	return leaf ? sum : UINT64_MAX;
 }
 
@@ -539,4 +547,6 @@ pl_storage_drop_cache(struct pl_disk *disk)
 		posix_fadvise(part->fd, 0, 0, POSIX_FADV_DONTNEED);
 		pl_leaf_put(leaf, part);
 	}
+	if (leaf && leaf->output.beside)
+		pl_storage_drop_cache(&leaf->output.beside->disk);
 }

@@ -10,10 +10,14 @@
 /* More parts than any tool writes; it bounds what a folder full of files can make us do. */
 #define PL_MAX_PARTS 65535
 
+struct pl_leaf;
+
 /* How a file that is being written gets its name; all NULL and false if it has one. */
 struct pl_output {
 	char *target; /* of the first part, owned; NULL: not ours to name */
 	char *base;   /* of a set of parts: their names without the number, owned */
+	char *ending; /* of files beside another: what follows the number, owned; else NULL */
+	struct pl_leaf *beside; /* the files that appear together with this one, owned, or NULL */
 	bool overwrite;
 	bool direct;
 	bool pending;    /* neither committed nor abandoned yet */
@@ -26,6 +30,7 @@ struct pl_leaf {
 	size_t nr_parts;  /* read with __atomic while parts are being added */
 	size_t max_parts; /* that `parts` has room for */
 	uint64_t split;   /* bytes of each part of a set being written, 0: none */
+	bool loose;       /* its parts end where they were written to, not at `split` */
 	struct pl_output output;
 
 	/* Held for reading to write past the end, for writing to extend or cut. */

@@ -4,7 +4,7 @@
  *
  * PATH is written as PATH.part, which a lock keeps to one process.  A set of parts is
  * written as PATH.001.part, PATH.002.part, ...; the first is renamed last, so that what
- * has a first part is whole.
+ * has a first part is whole.  Files that stand beside another get their names before it.
  */
 #include <fcntl.h>
 #include <libgen.h>
@@ -22,8 +22,13 @@
 static char *
 final_name(const struct pl_leaf *leaf, size_t index)
 {
-	return leaf->split ? pl_format("%s.%03zu", leaf->output.base, index + 1)
-			   : strdup(leaf->output.target);
+	const struct pl_output *o = &leaf->output;
+
+	if (!leaf->split)
+		return strdup(o->target);
+	if (o->ending)
+		return pl_format("%s%03zu%s", o->base, index + 1, o->ending);
+	return pl_format("%s.%03zu", o->base, index + 1);
 }
 
 static int
@@ -117,7 +122,9 @@ open_part(struct pl_leaf *leaf, size_t index, bool keep, struct platter_error *e
 
 	if (!name)
 		return pl_no_memory(err);
-	r = open_locked(name, &fd, err);
+	r = leaf->output.ending ? check_target(final, leaf->output.overwrite, err) : 0;
+	if (r == 0)
+		r = open_locked(name, &fd, err);
 	if (r < 0)
 		return r;
 	r = pl_part_new(name, &part, err);
@@ -160,8 +167,8 @@ pl_output_add_parts(struct pl_leaf *leaf, uint64_t size, struct platter_error *e
 	while (r == 0 && leaf->nr_parts < need) {
 		struct pl_part *last;
 
-		r = pl_leaf_get(leaf, leaf->nr_parts - 1, &last, err);
-		if (r == 0) {
+		r = leaf->loose ? 0 : pl_leaf_get(leaf, leaf->nr_parts - 1, &last, err);
+		if (r == 0 && !leaf->loose) {
 			r = pl_part_extend(last, leaf->split, err);
 			pl_leaf_put(leaf, last);
 		}
@@ -324,6 +331,107 @@ pl_storage_create(const char *path, const struct pl_storage_create *how, struct 
 	return 0;
 }
 
+/* What comes before the extension of the name that `path` ends with. */
+static size_t
+stem_length(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *dot = strrchr(path, '.');
+
+	return dot && dot > (slash ? slash + 1 : path) ? (size_t)(dot - path) : strlen(path);
+}
+
+static int
+check_can_have_beside(const struct pl_leaf *leaf, const struct pl_disk *file,
+		      struct platter_error *err)
+{
+	int r;
+
+	if (!leaf || !leaf->output.pending || !leaf->output.target) {
+		r = pl_unsupported(err, PLATTER_NO_OFFSET,
+				   "several files cannot be written to '%s'", file->name);
+		pl_hint(err, "write to a file in a folder");
+		return r;
+	}
+	if (leaf->split)
+		return pl_invalid(err, "an image of several files cannot be cut into parts too");
+	return 0;
+}
+
+/* The names; afterwards the leaf has no files yet. */
+static int
+name_beside(struct pl_leaf *leaf, const char *target, const struct pl_storage_beside *how,
+	    struct platter_error *err)
+{
+	size_t n = stem_length(target);
+	struct pl_output *o = &leaf->output;
+
+	o->base = pl_format("%.*s%s", (int)n, target, how->tag);
+	o->ending = strdup(target + n);
+	if (o->base && o->ending)
+		o->target = pl_format("%s%s%s", o->base, how->split ? "001" : "", o->ending);
+	return o->target ? 0 : pl_no_memory(err);
+}
+
+int
+pl_storage_create_beside(struct pl_disk *file, const struct pl_storage_beside *how,
+			 struct pl_disk **ret, struct platter_error *err)
+{
+	static const struct pl_storage_create afresh;
+	struct pl_leaf *first = pl_leaf_of(file), *leaf;
+	int r = check_can_have_beside(first, file, err);
+
+	if (r == 0)
+		r = pl_leaf_new(file->name, how->split ? PL_MAX_PARTS : 1, &leaf, err);
+	if (r < 0)
+		return r;
+	leaf->split = how->split;
+	leaf->loose = how->loose;
+	leaf->output = (struct pl_output){ .overwrite = first->output.overwrite,
+					   .direct = first->output.direct,
+					   .pending = true };
+	r = name_beside(leaf, first->output.target, how, err);
+	if (r == 0)
+		r = open_all(leaf, &afresh, err);
+	if (r < 0) {
+		pl_storage_abandon(&leaf->disk, false);
+		pl_leaf_free(leaf);
+		return r;
+	}
+	first->output.beside = leaf;
+	*ret = &leaf->disk;
+	return 0;
+}
+
+char *
+pl_storage_beside_path(struct pl_disk *file, size_t index)
+{
+	const struct pl_leaf *leaf = pl_leaf_of(file);
+
+	leaf = leaf ? leaf->output.beside : NULL;
+	return leaf && index < leaf->nr_parts ? final_name(leaf, index) : NULL;
+}
+
+static const char *
+without_dot(const char *path)
+{
+	return path[0] == '.' && path[1] == '/' ? path + 2 : path;
+}
+
+const char *
+pl_storage_beside_now(struct pl_disk *file, const char *path)
+{
+	const struct pl_leaf *leaf = pl_leaf_of(file);
+
+	leaf = leaf ? leaf->output.beside : NULL;
+	for (size_t i = 0; leaf && i < leaf->nr_parts; i++) {
+		PL_AUTOFREE char *final = final_name(leaf, i);
+
+		if (final && strcmp(without_dot(final), without_dot(path)) == 0)
+			return leaf->parts[i]->path;
+	}
+	return NULL;
+}
+
 /* Make the names in the folder of `path` last. */
 static int
 sync_folder(const char *path, struct platter_error *err)
@@ -424,11 +532,39 @@ clear_old_set(struct pl_leaf *leaf, struct platter_error *err)
 	return 0;
 }
 
+/*
+ * Give the files beside another theirs.  The old one of that name goes first: it would describe
+ * what is not its own.
+ */
+static int
+name_all_beside(struct pl_leaf *first, bool sync, struct platter_error *err)
+{
+	struct pl_leaf *leaf = first->output.beside;
+	const char *target = first->output.target;
+	struct stat st;
+	int r = sync ? pl_flush(&leaf->disk, err) : 0;
+
+	if (r < 0)
+		return r;
+	if (!first->output.overwrite && lstat(target, &st) == 0)
+		return rename_failed(first->parts[0]->path, target, -EEXIST, err);
+	if (first->output.overwrite && unlink(target) < 0 && errno != ENOENT)
+		return pl_fail_errno(err, -errno, "replace '%s'", target);
+	for (size_t i = leaf->nr_parts; i-- > 0 && r == 0;)
+		r = name_part(leaf, i, err);
+	if (r < 0)
+		return r;
+	leaf->output.pending = false;
+	return sync ? sync_folder(target, err) : 0;
+}
+
 static int
 name_all(struct pl_leaf *leaf, bool sync, struct platter_error *err)
 {
 	int r = leaf->split ? clear_old_set(leaf, err) : 0;
 
+	if (r == 0 && leaf->output.beside)
+		r = name_all_beside(leaf, sync, err);
 	for (size_t i = leaf->nr_parts - 1; i > 0 && r == 0; i--)
 		r = name_part(leaf, i, err);
 	if (r == 0 && sync && leaf->nr_parts > 1)
@@ -469,6 +605,10 @@ pl_storage_abandon(struct pl_disk *disk, bool keep)
 	leaf->output.pending = false;
 	if (keep)
 		return;
+	if (leaf->output.beside) {
+		leaf->output.beside->output.pending = true;
+		pl_storage_abandon(&leaf->output.beside->disk, false);
+	}
 	/* A redirected file cannot be removed, but need not pass for an image. */
 	if (leaf->output.redirected)
 		pl_part_cut(leaf->parts[0], 0, NULL);

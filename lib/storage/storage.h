@@ -45,6 +45,30 @@ int pl_storage_create(const char *path, const struct pl_storage_create *how, str
 		      struct platter_error *err);
 
 /*
+ * Files beside a new one that are named after it and appear together with it: disk.vmdk gets
+ * disk-flat.vmdk, or disk-s001.vmdk, disk-s002.vmdk and so on.
+ */
+struct pl_storage_beside {
+	const char *tag; /* what their names have more: "-flat", "-s" */
+	uint64_t split;  /* bytes that each has of the disk, numbered from 001; 0: one file */
+	bool loose;      /* each ends where it was written to, not at `split` */
+};
+
+/*
+ * Create them, once, as one growable disk, which makes files as it is written to.  It is
+ * borrowed from `file` and committed or abandoned with it.
+ * Errors: those of pl_storage_create(); -ENOTSUP: `file` is not one that gets a name.
+ */
+int pl_storage_create_beside(struct pl_disk *file, const struct pl_storage_beside *how,
+			     struct pl_disk **ret, struct platter_error *err);
+
+/* The path that the index-th of them will have, malloc()ed; NULL: past the last, or no memory. */
+char *pl_storage_beside_path(struct pl_disk *file, size_t index);
+
+/* The path by which one of them, to be called `path`, is reached now; NULL: it is none. */
+const char *pl_storage_beside_now(struct pl_disk *file, const char *path);
+
+/*
  * The file is whole: bring it to stable storage (unless !sync) and give it its name,
  * without replacing a file that appeared meanwhile unless `overwrite` was set.
  */

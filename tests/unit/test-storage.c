@@ -578,6 +578,128 @@ TEST(stray_part_of_an_older_set_keeps_a_new_one_from_its_name)
 	EXPECT_EQ(size_of(in_folder("d.img.002")), GONE);
 }
 
+/* Files "d-sNNN.vmdk" beside "d.vmdk", each of 1000 bytes of the disk at most. */
+static struct pl_disk *
+create_beside(struct pl_disk *file, bool loose)
+{
+	struct pl_storage_beside how = { .tag = "-s", .split = 1000, .loose = loose };
+	struct pl_disk *beside;
+
+	EXPECT_OK(pl_storage_create_beside(file, &how, &beside, &err));
+	return beside;
+}
+
+TEST(files_beside_a_new_one_appear_before_it)
+{
+	PL_AUTOUNREF struct pl_disk *file =
+		create(in_folder("d.vmdk"), (struct pl_storage_create){ 0 });
+	struct pl_disk *beside = create_beside(file, true);
+	PL_AUTOFREE char *path = NULL;
+
+	write_pattern(file, 0, 10);
+	write_pattern(beside, 0, 10);
+	EXPECT(!pl_storage_beside_path(file, 1));
+	write_pattern(beside, 1000, 400);
+	write_pattern(beside, 10, 30);
+	path = pl_storage_beside_path(file, 1);
+	EXPECT_STR(path, in_folder("d-s002.vmdk"));
+	EXPECT_EQ(size_of(in_folder("d-s001.vmdk")), GONE);
+	EXPECT_STR(pl_storage_beside_now(file, in_folder("d-s002.vmdk")),
+		   in_folder("d-s002.vmdk.part"));
+	EXPECT(!pl_storage_beside_now(file, in_folder("d-s003.vmdk")));
+	EXPECT(!pl_storage_beside_now(file, in_folder("d.vmdk")));
+	EXPECT_OK(pl_storage_commit(file, true, &err));
+	EXPECT_EQ(size_of(in_folder("d-s001.vmdk")), 40);
+	EXPECT_EQ(size_of(in_folder("d-s002.vmdk")), 400);
+	EXPECT_EQ(size_of(in_folder("d-s001.vmdk.part")), GONE);
+	EXPECT_EQ(size_of(in_folder("d-s002.vmdk.part")), GONE);
+	EXPECT_EQ(size_of(in_folder("d.vmdk")), 10);
+}
+
+TEST(files_beside_are_as_long_as_their_part_unless_loose)
+{
+	PL_AUTOUNREF struct pl_disk *file =
+		create(in_folder("d.vmdk"), (struct pl_storage_create){ 0 });
+	struct pl_disk *beside = create_beside(file, false);
+
+	EXPECT_OK(pl_resize(beside, 2500, &err));
+	EXPECT_OK(pl_storage_commit(file, false, &err));
+	EXPECT_EQ(size_of(in_folder("d-s001.vmdk")), 1000);
+	EXPECT_EQ(size_of(in_folder("d-s002.vmdk")), 1000);
+	EXPECT_EQ(size_of(in_folder("d-s003.vmdk")), 500);
+}
+
+TEST(files_beside_go_with_the_one_that_is_abandoned)
+{
+	struct pl_disk *file = create(in_folder("d.vmdk"), (struct pl_storage_create){ 0 });
+	struct pl_disk *beside = create_beside(file, true);
+
+	write_pattern(beside, 0, 1700);
+	pl_storage_abandon(file, false);
+	pl_disk_unref(file);
+	EXPECT_EQ(size_of(in_folder("d.vmdk.part")), GONE);
+	EXPECT_EQ(size_of(in_folder("d-s001.vmdk.part")), GONE);
+	EXPECT_EQ(size_of(in_folder("d-s002.vmdk.part")), GONE);
+}
+
+TEST(files_beside_replace_others_only_if_they_may)
+{
+	struct pl_storage_beside flat = { .tag = "-flat" };
+	struct pl_storage_create how = { 0 };
+	struct pl_disk *file, *beside;
+
+	make_file("d-flat.vmdk", 100, 0);
+	make_file("d-s002.vmdk", 100, 0);
+	file = create(in_folder("d.vmdk"), how);
+	EXPECT_FAILS(pl_storage_create_beside(file, &flat, &beside, &err), EEXIST, "d-flat.vmdk");
+	EXPECT_EQ(size_of(in_folder("d-flat.vmdk.part")), GONE);
+	beside = create_beside(file, true);
+	EXPECT_FAILS(pl_write(beside, "x", 1, 1500, &err), EEXIST, "d-s002.vmdk");
+	pl_storage_abandon(file, false);
+	pl_disk_unref(file);
+	EXPECT_EQ(size_of(in_folder("d-s002.vmdk")), 100);
+
+	how.overwrite = true;
+	make_file("d.vmdk", 100, 0);
+	file = create(in_folder("d.vmdk"), how);
+	EXPECT_OK(pl_storage_create_beside(file, &flat, &beside, &err));
+	write_pattern(beside, 0, 70);
+	EXPECT_EQ(size_of(in_folder("d-flat.vmdk")), 100);
+	EXPECT_OK(pl_storage_commit(file, false, &err));
+	pl_disk_unref(file);
+	EXPECT_EQ(size_of(in_folder("d-flat.vmdk")), 70);
+	EXPECT_EQ(size_of(in_folder("d.vmdk")), 0);
+}
+
+TEST(file_that_appears_beside_meanwhile_is_not_replaced)
+{
+	struct pl_disk *file = create(in_folder("d.vmdk"), (struct pl_storage_create){ 0 });
+	struct pl_disk *beside = create_beside(file, true);
+
+	write_pattern(beside, 0, 1700);
+	make_file("d-s001.vmdk", 100, 0);
+	EXPECT_FAILS(pl_storage_commit(file, false, &err), EEXIST, "appeared meanwhile");
+	pl_storage_abandon(file, false);
+	pl_disk_unref(file);
+	EXPECT_EQ(size_of(in_folder("d-s001.vmdk")), 100);
+	EXPECT_EQ(size_of(in_folder("d-s002.vmdk")), GONE);
+	EXPECT_EQ(size_of(in_folder("d.vmdk")), GONE);
+}
+
+TEST(only_one_file_with_a_name_can_have_others_beside_it)
+{
+	struct pl_storage_beside how = { .tag = "-flat" };
+	PL_AUTOUNREF struct pl_disk *split =
+		create(in_folder("d.img"), (struct pl_storage_create){ .split = 1000 });
+	PL_AUTOUNREF struct pl_disk *memory = NULL;
+	struct pl_disk *beside;
+
+	EXPECT_FAILS(pl_storage_create_beside(split, &how, &beside, &err), EINVAL, "cut into");
+	pl_storage_abandon(split, false);
+	EXPECT_OK(pl_memory_new("x", 1, "memory", &memory, &err));
+	EXPECT_FAILS(pl_storage_create_beside(memory, &how, &beside, &err), ENOTSUP, "memory");
+}
+
 TEST(missing_part_is_named)
 {
 	struct pl_disk *disk;
