@@ -10,7 +10,9 @@ from lib import GIB, KIB, MIB, expect, expect_equal, mixed_raw, path, platter, r
 KINDS = {"raw": ("disk.img", []), "qcow2": ("disk.qcow2", []), "zstd": ("disk.qcow2", ["--compress=zstd"]),
          "zlib": ("disk.qcow2", ["--compress=zlib"]), "split": ("disk.raw", ["--split=5M"]),
          "raw, all bytes": ("disk.img", ["--sparse=never"]),
-         "vmdk": ("disk.vmdk", []), "stream": ("disk.vmdk", ["-o", "subformat=streamOptimized"])}
+         "vmdk": ("disk.vmdk", []), "stream": ("disk.vmdk", ["-o", "subformat=streamOptimized"]),
+         "flat": ("disk.vmdk", ["-o", "subformat=monolithicFlat"]),
+         "pieces": ("disk.vmdk", ["-o", "subformat=twoGbMaxExtentSparse"])}
 
 
 def place_of(kind, stem):

@@ -259,7 +259,7 @@ vmdk_of(struct pl_disk *disk)
 void pl_vmdk_describe(struct pl_disk *disk, struct pl_facts *facts);
 int pl_vmdk_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_error *err);
 
-/* writer.c: new images, front to back. */
+/* writer.c, several.c: new images, front to back. */
 int pl_vmdk_create(const struct pl_create_request *request, struct pl_writer **ret,
 		   struct platter_error *err);
 /* The options that it takes, ending with key == NULL. */

@@ -5,6 +5,8 @@
  *	monolithicSparse  header | descriptor | directory and tables, twice | grains
  *	streamOptimized   header | descriptor | grains, table | ... | directory | footer
  *
+ * Subformats of several files are in several.c.
+ *
  * All tables of a monolithicSparse image have their places from the start, so a window of
  * them is filled as the copy passes and written in one piece; of a stream, whose size is
  * known only at its end, they are kept and come last.  A streamOptimized image is written
@@ -14,13 +16,12 @@
 #include <sys/random.h>
 
 #include "codec.h"
-#include "text.h"
-#include "vmdk.h"
+#include "writer.h"
 
-#define GRAIN              KIB(64)
-#define GT_ENTRIES         512u
-#define GT_BYTES           (GT_ENTRIES * 4)
-#define TABLE_SPAN         (GT_ENTRIES * GRAIN)
+#define GRAIN              VMDK_GRAIN
+#define GT_ENTRIES         VMDK_GT_ENTRIES
+#define GT_BYTES           VMDK_GT_BYTES
+#define TABLE_SPAN         VMDK_TABLE_SPAN
 #define DESCRIPTOR_SECTORS 20u
 #define DESCRIPTOR_BYTES   (DESCRIPTOR_SECTORS * VMDK_SECTOR)
 #define HEAD_BYTES         (VMDK_SECTOR + DESCRIPTOR_BYTES)
@@ -32,27 +33,21 @@
 #define MAX_TABLES (UINT64_C(1) << 24)
 
 const struct platter_option_info pl_vmdk_options[] = {
-	{ "subformat", "monolithicSparse|streamOptimized",
-	  "one sparse file, or a compressed one for transport; monolithicSparse, streamOptimized"
-	  " if compressed" },
+	{ "subformat",
+	  "monolithicSparse|monolithicFlat|twoGbMaxExtentSparse|twoGbMaxExtentFlat|streamOptimized",
+	  "sparse or allocated, one file or pieces of 2 GiB, or compressed for transport;"
+	  " monolithicSparse, streamOptimized if compressed" },
 	{ "adapter_type", "ide|buslogic|lsilogic|legacyESX",
 	  "what the virtual machine attaches it to; ide" },
 	{ "hwversion", "1..99", "version of the virtual hardware; 4" },
 	{ "compat6", "on|off", "the same as hwversion=6; off" },
+	{ "backing_file", "PATH", "VMDK that holds what this one does not; none" },
 	{ 0 },
-};
-
-struct vmdk_params {
-	bool stream; /* streamOptimized */
-	int level;
-	const char *adapter_type; /* borrowed from the request */
-	const char *hw_version;
 };
 
 struct vmdk_writer {
 	struct pl_writer writer;
 	struct vmdk_params params;
-	uint32_t cid;
 	bool sized; /* the disk's size is known from the start */
 	uint64_t
 		frontier; /* where the next grain goes; streamOptimized: 0 before the head is written */
@@ -78,6 +73,22 @@ writer_of(struct pl_writer *w)
 
 /* Options. */
 
+const char *
+pl_vmdk_subformat_name(enum vmdk_subformat subformat)
+{
+	static const char *const names[] = { "monolithicSparse", "streamOptimized",
+					     "monolithicFlat", "twoGbMaxExtentSparse",
+					     "twoGbMaxExtentFlat" };
+
+	return names[subformat];
+}
+
+static bool
+is_stream(const struct vmdk_writer *w)
+{
+	return w->params.subformat == VMDK_STREAM_OPTIMIZED;
+}
+
 static int
 bad_value(const char *key, const char *value, const char *allowed, struct platter_error *err)
 {
@@ -89,14 +100,20 @@ read_subformat(const struct pl_create_request *request, struct vmdk_params *p,
 	       struct platter_error *err)
 {
 	const char *text = pl_create_option(request, "subformat");
+	int i = 0;
 
-	p->stream = request->codec != NULL;
+	p->subformat = request->codec ? VMDK_STREAM_OPTIMIZED : VMDK_MONOLITHIC_SPARSE;
 	if (!text)
 		return 0;
-	p->stream = !strcmp(text, "streamOptimized");
-	if (!p->stream && strcmp(text, "monolithicSparse") != 0)
-		return bad_value("subformat", text, "monolithicSparse or streamOptimized", err);
-	if (request->codec && !p->stream)
+	while (i < VMDK_NR_SUBFORMATS && strcmp(text, pl_vmdk_subformat_name(i)) != 0)
+		i++;
+	if (i == VMDK_NR_SUBFORMATS)
+		return bad_value("subformat", text,
+				 "monolithicSparse, monolithicFlat, twoGbMaxExtentSparse,"
+				 " twoGbMaxExtentFlat or streamOptimized",
+				 err);
+	p->subformat = (enum vmdk_subformat)i;
+	if (request->codec && p->subformat != VMDK_STREAM_OPTIMIZED)
 		return pl_invalid(err, "option subformat=%s stores nothing compressed", text);
 	return 0;
 }
@@ -145,6 +162,52 @@ read_hardware(const struct pl_create_request *request, struct vmdk_params *p,
 	return 0;
 }
 
+/* What the parent must have for its children: a content ID that is one. */
+static int
+take_parent(struct vmdk_params *p, struct pl_disk *parent, struct platter_error *err)
+{
+	const struct vmdk_descriptor *d = &vmdk_of(parent)->descriptor;
+
+	if (!d->has_cid || d->cid == VMDK_NO_PARENT)
+		return pl_invalid(err,
+				  "'%s' has no content ID, by which an overlay knows its parent",
+				  parent->name);
+	p->parent_cid = d->cid;
+	p->parent_size = parent->size;
+	return 0;
+}
+
+static int
+read_backing(const struct pl_create_request *request, struct vmdk_params *p,
+	     struct platter_error *err)
+{
+	const char *name = pl_create_option(request, "backing_file");
+	PL_AUTOUNREF struct pl_disk *parent = NULL;
+	int r;
+
+	p->parent_cid = VMDK_NO_PARENT;
+	if (!name || !*name)
+		return 0;
+	if (p->subformat != VMDK_MONOLITHIC_SPARSE && p->subformat != VMDK_SPLIT_SPARSE)
+		return pl_invalid(err, "option backing_file=%s: a %s image has no parent", name,
+				  pl_vmdk_subformat_name(p->subformat));
+	for (const char *c = name; *c; c++)
+		if (*c == '"' || (unsigned char)*c < ' ')
+			return pl_invalid(err, "option backing_file: a name with quotes or control"
+					       " characters cannot stand in a descriptor");
+	if (!request->related)
+		return pl_invalid(
+			err, "option backing_file=%s: this target has no folder to find it from",
+			name);
+	r = request->related->open(request->related, name, "vmdk", false, &parent, err);
+	if (r < 0) {
+		pl_context(err, "backing file '%s'", name);
+		return r;
+	}
+	p->parent = name;
+	return take_parent(p, parent, err);
+}
+
 static int
 read_params(const struct pl_create_request *request, struct vmdk_params *p,
 	    struct platter_error *err)
@@ -155,6 +218,8 @@ read_params(const struct pl_create_request *request, struct vmdk_params *p,
 		r = read_level(request, p, err);
 	if (r == 0)
 		r = read_hardware(request, p, err);
+	if (r == 0)
+		r = read_backing(request, p, err);
 	return r;
 }
 
@@ -179,66 +244,102 @@ directory_bytes(const struct vmdk_writer *w)
 	return pl_round_up(nr_tables(w) * 4, VMDK_SECTOR);
 }
 
+void
+pl_vmdk_put_header(const struct vmdk_new_header *header, uint8_t ret[static VMDK_SECTOR])
+{
+	uint64_t directory = header->directory_at;
+
+	memset(ret, 0, VMDK_SECTOR);
+	put_le32(ret, HOSTED_MAGIC);
+	put_le32(ret + HOSTED_VERSION, header->version);
+	put_le32(ret + HOSTED_FLAGS, header->flags | HOSTED_FLAG_NEWLINES);
+	put_le64(ret + HOSTED_CAPACITY, header->capacity / VMDK_SECTOR);
+	put_le64(ret + HOSTED_GRAIN, GRAIN / VMDK_SECTOR);
+	put_le64(ret + HOSTED_DESCRIPTOR, header->descriptor_at / VMDK_SECTOR);
+	put_le64(ret + HOSTED_DESCRIPTOR_SECTORS, header->descriptor_bytes / VMDK_SECTOR);
+	put_le32(ret + HOSTED_GT_ENTRIES, GT_ENTRIES);
+	put_le64(ret + HOSTED_REDUNDANT, header->redundant_at / VMDK_SECTOR);
+	put_le64(ret + HOSTED_DIRECTORY,
+		 directory == HOSTED_AT_END ? HOSTED_AT_END : directory / VMDK_SECTOR);
+	put_le64(ret + HOSTED_OVERHEAD, header->overhead / VMDK_SECTOR);
+	memcpy(ret + HOSTED_NEWLINES, HOSTED_NEWLINE_TEXT, 4);
+	put_le16(ret + HOSTED_COMPRESSION, header->flags & HOSTED_FLAG_COMPRESSED ? 1 : 0);
+}
+
 static void
 build_header(const struct vmdk_writer *w, uint64_t directory_at, uint8_t h[static VMDK_SECTOR])
 {
-	bool stream = w->params.stream;
+	struct vmdk_new_header header = {
+		.version = 1,
+		.flags = HOSTED_FLAG_REDUNDANT,
+		.capacity = capacity_of(w) * VMDK_SECTOR,
+		.descriptor_at = VMDK_SECTOR,
+		.descriptor_bytes = DESCRIPTOR_BYTES,
+		.redundant_at = w->redundant_at,
+		.directory_at = directory_at,
+		.overhead = is_stream(w) || !w->sized
+				    ? GRAIN
+				    : pl_round_up(w->tables_at + nr_tables(w) * GT_BYTES, GRAIN),
+	};
 
-	memset(h, 0, VMDK_SECTOR);
-	put_le32(h, HOSTED_MAGIC);
-	put_le32(h + HOSTED_VERSION, stream ? 3 : 1);
-	put_le32(h + HOSTED_FLAGS,
-		 HOSTED_FLAG_NEWLINES | (stream ? HOSTED_FLAG_COMPRESSED | HOSTED_FLAG_MARKERS
-						: HOSTED_FLAG_REDUNDANT));
-	put_le64(h + HOSTED_CAPACITY, capacity_of(w));
-	put_le64(h + HOSTED_GRAIN, GRAIN / VMDK_SECTOR);
-	put_le64(h + HOSTED_DESCRIPTOR, 1);
-	put_le64(h + HOSTED_DESCRIPTOR_SECTORS, DESCRIPTOR_SECTORS);
-	put_le32(h + HOSTED_GT_ENTRIES, GT_ENTRIES);
-	put_le64(h + HOSTED_REDUNDANT, w->redundant_at / VMDK_SECTOR);
-	put_le64(h + HOSTED_DIRECTORY,
-		 directory_at == HOSTED_AT_END ? HOSTED_AT_END : directory_at / VMDK_SECTOR);
-	put_le64(h + HOSTED_OVERHEAD,
-		 (stream || !w->sized
-			  ? GRAIN
-			  : pl_round_up(w->tables_at + nr_tables(w) * GT_BYTES, GRAIN)) /
-			 VMDK_SECTOR);
-	memcpy(h + HOSTED_NEWLINES, HOSTED_NEWLINE_TEXT, 4);
-	put_le16(h + HOSTED_COMPRESSION, stream ? 1 : 0);
+	if (is_stream(w)) {
+		header.version = 3;
+		header.flags = HOSTED_FLAG_COMPRESSED | HOSTED_FLAG_MARKERS;
+	} else if (w->params.parent) {
+		header.version = 2;
+		header.flags |= HOSTED_FLAG_ZEROED;
+	}
+	pl_vmdk_put_header(&header, h);
 }
 
-/* The name by which the descriptor calls the file that it is in; readers take no notice. */
-static void
-add_extent_name(struct pl_str *s, const struct pl_disk *file)
+void
+pl_vmdk_descriptor_text(const struct vmdk_params *p, uint64_t size,
+			void (*add_extents)(struct pl_str *s, const void *with), const void *with,
+			struct pl_str *ret)
 {
+	/* What BIOSes of these adapters make of disks; more than 16383 cylinders fit nowhere. */
+	uint64_t heads = strcmp(p->adapter_type, "ide") ? 255 : 16;
+	uint64_t cylinders = pl_div_round_up(size, VMDK_SECTOR) / (heads * 63);
+
+	pl_str_addf(ret,
+		    "# Disk DescriptorFile\nversion=1\nCID=%08" PRIx32 "\nparentCID=%08" PRIx32
+		    "\ncreateType=\"%s\"\n",
+		    p->cid, p->parent_cid, pl_vmdk_subformat_name(p->subformat));
+	if (p->parent)
+		pl_str_addf(ret, "parentFileNameHint=\"%s\"\n", p->parent);
+	pl_str_add(ret, "\n# Extent description\n");
+	add_extents(ret, with);
+	pl_str_addf(ret,
+		    "\n# The Disk Data Base\n#DDB\n\nddb.virtualHWVersion = \"%s\"\n"
+		    "ddb.geometry.cylinders = \"%" PRIu64 "\"\nddb.geometry.heads = \"%" PRIu64
+		    "\"\nddb.geometry.sectors = \"63\"\nddb.adapterType = \"%s\"\n",
+		    p->hw_version, heads == 16 ? PL_MIN(cylinders, 16383u) : cylinders, heads,
+		    p->adapter_type);
+}
+
+/* The file that the descriptor is in; readers take no notice of its name. */
+static void
+add_extent(struct pl_str *s, const void *with)
+{
+	const struct vmdk_writer *w = with;
+	const struct pl_disk *file = w->writer.file;
 	const char *slash = strrchr(file->name, '/');
 	const char *name = file->sequential ? "disk.vmdk" : slash ? slash + 1 : file->name;
 
+	pl_str_addf(s, "RW %" PRIu64 " SPARSE \"", capacity_of(w));
 	for (; *name; name++)
 		pl_str_addf(s, "%c", *name == '"' || (unsigned char)*name < ' ' ? '_' : *name);
+	pl_str_add(s, "\"\n");
 }
 
 static int
 build_descriptor(const struct vmdk_writer *w, uint8_t ret[static DESCRIPTOR_BYTES],
 		 struct platter_error *err)
 {
-	/* What BIOSes of these adapters make of disks; more than 16383 cylinders fit nowhere. */
-	uint64_t heads = strcmp(w->params.adapter_type, "ide") ? 255 : 16;
-	uint64_t cylinders = capacity_of(w) / (heads * 63);
 	struct pl_str s = { 0 };
 	int r = 0;
 
-	pl_str_addf(&s, "# Disk DescriptorFile\nversion=1\nCID=%08" PRIx32 "\nparentCID=%08x\n",
-		    w->cid, VMDK_NO_PARENT);
-	pl_str_addf(&s, "createType=\"%s\"\n\n# Extent description\nRW %" PRIu64 " SPARSE \"",
-		    w->params.stream ? "streamOptimized" : "monolithicSparse", capacity_of(w));
-	add_extent_name(&s, w->writer.file);
-	pl_str_addf(&s,
-		    "\"\n\n# The Disk Data Base\n#DDB\n\nddb.virtualHWVersion = \"%s\"\n"
-		    "ddb.geometry.cylinders = \"%" PRIu64 "\"\nddb.geometry.heads = \"%" PRIu64
-		    "\"\nddb.geometry.sectors = \"63\"\nddb.adapterType = \"%s\"\n",
-		    w->params.hw_version, heads == 16 ? PL_MIN(cylinders, 16383u) : cylinders,
-		    heads, w->params.adapter_type);
+	pl_vmdk_descriptor_text(&w->params, w->writer.size, add_extent, w, &s);
 	if (s.failed)
 		return pl_no_memory(err);
 	memset(ret, 0, DESCRIPTOR_BYTES);
@@ -379,6 +480,20 @@ enter_window(struct vmdk_writer *w, uint64_t number, struct platter_error *err)
 }
 
 static int
+set_entry(struct vmdk_writer *w, uint64_t number, uint32_t value, struct platter_error *err)
+{
+	int r = enter_window(w, number, err);
+
+	if (r < 0)
+		return r;
+	put_le32(w->entries + (number - w->first) * 4, value);
+	if (w->dirty_from == w->dirty_to)
+		w->dirty_from = number;
+	w->dirty_to = number + 1;
+	return 0;
+}
+
+static int
 sparse_place(struct pl_writer *writer, uint64_t offset, uint64_t length, size_t stored,
 	     uint64_t *ret_at, uint64_t *ret_length, struct platter_error *err)
 {
@@ -389,16 +504,11 @@ sparse_place(struct pl_writer *writer, uint64_t offset, uint64_t length, size_t 
 	if (!pl_in_range(w->frontier, nr * GRAIN, MAX_FILE))
 		return too_large(err);
 	for (uint64_t i = 0; i < nr; i++) {
-		uint64_t entry = number + i;
-		int r = enter_window(w, entry, err);
+		int r = set_entry(w, number + i,
+				  (uint32_t)((w->frontier + i * GRAIN) / VMDK_SECTOR), err);
 
 		if (r < 0)
 			return r;
-		put_le32(w->entries + (entry - w->first) * 4,
-			 (uint32_t)((w->frontier + i * GRAIN) / VMDK_SECTOR));
-		if (w->dirty_from == w->dirty_to)
-			w->dirty_from = entry;
-		w->dirty_to = entry + 1;
 	}
 	*ret_at = w->frontier;
 	*ret_length = length;
@@ -406,11 +516,20 @@ sparse_place(struct pl_writer *writer, uint64_t offset, uint64_t length, size_t 
 	return 0;
 }
 
+/* Entries are 0 from the start; but zeros must hide what the parent has there. */
 static int
-skip_nothing(struct pl_writer *writer, uint64_t offset, uint64_t length, enum platter_kind kind,
-	     struct platter_error *err)
+sparse_skip(struct pl_writer *writer, uint64_t offset, uint64_t length, enum platter_kind kind,
+	    struct platter_error *err)
 {
-	return 0; /* entries are 0 from the start */
+	struct vmdk_writer *w = writer_of(writer);
+	uint64_t end = PL_MIN(offset + length, w->params.parent_size);
+	int r = 0;
+
+	if (kind == PLATTER_HOLE)
+		return 0;
+	for (; r == 0 && offset < end; offset += GRAIN)
+		r = set_entry(w, offset / GRAIN, VMDK_ENTRY_ZERO, err);
+	return r;
 }
 
 static int
@@ -525,6 +644,13 @@ grow_directory(struct vmdk_writer *w, uint64_t nr, struct platter_error *err)
 	w->directory = directory;
 	w->directory_room = room;
 	return 0;
+}
+
+static int
+stream_skip(struct pl_writer *writer, uint64_t offset, uint64_t length, enum platter_kind kind,
+	    struct platter_error *err)
+{
+	return 0; /* entries are 0 from the start */
 }
 
 /* The table comes after the last of its grains. */
@@ -642,7 +768,7 @@ vmdk_free(struct pl_writer *writer)
 
 static const struct pl_writer_ops sparse_ops = {
 	.place = sparse_place,
-	.skip = skip_nothing,
+	.skip = sparse_skip,
 	.finish = sparse_finish,
 	.free = vmdk_free,
 };
@@ -650,7 +776,7 @@ static const struct pl_writer_ops sparse_ops = {
 static const struct pl_writer_ops stream_ops = {
 	.encode = stream_encode,
 	.place = stream_place,
-	.skip = skip_nothing,
+	.skip = stream_skip,
 	.finish = stream_finish,
 	.free = vmdk_free,
 };
@@ -674,10 +800,19 @@ refuse_stream(const struct pl_create_request *request, const struct vmdk_params 
 
 	if (!request->file->sequential)
 		return 0;
-	if (!p->stream) {
+	if (p->subformat > VMDK_STREAM_OPTIMIZED) {
 		r = pl_unsupported(err, PLATTER_NO_OFFSET,
-				   "a monolithicSparse image cannot be written to a stream: its"
-				   " header comes last");
+				   "a %s image is several files, which cannot be written to a"
+				   " stream",
+				   pl_vmdk_subformat_name(p->subformat));
+		pl_hint(err, "choose subformat=streamOptimized");
+		return r;
+	}
+	if (p->subformat != VMDK_STREAM_OPTIMIZED) {
+		r = pl_unsupported(err, PLATTER_NO_OFFSET,
+				   "a %s image cannot be written to a stream: its header comes"
+				   " last",
+				   pl_vmdk_subformat_name(p->subformat));
 		pl_hint(err, "choose subformat=streamOptimized");
 		return r;
 	}
@@ -695,9 +830,8 @@ prepare(struct vmdk_writer *w, const struct pl_create_request *request, struct p
 	int r = 0;
 
 	w->sized = request->size != UINT64_MAX;
-	w->cid = new_cid();
 	w->writer = (struct pl_writer){
-		.ops = w->params.stream ? &stream_ops : &sparse_ops,
+		.ops = is_stream(w) ? &stream_ops : &sparse_ops,
 		.file = request->file,
 		.size = request->size,
 		.chunk = GRAIN,
@@ -711,7 +845,7 @@ prepare(struct vmdk_writer *w, const struct pl_create_request *request, struct p
 		r = pl_resize(request->file, 0, err);
 	if (r < 0)
 		return r;
-	return w->params.stream ? stream_prepare(w, err) : sparse_prepare(w, err);
+	return is_stream(w) ? stream_prepare(w, err) : sparse_prepare(w, err);
 }
 
 int
@@ -726,6 +860,9 @@ pl_vmdk_create(const struct pl_create_request *request, struct pl_writer **ret,
 		r = refuse_stream(request, &params, err);
 	if (r < 0)
 		return r;
+	params.cid = new_cid();
+	if (params.subformat > VMDK_STREAM_OPTIMIZED)
+		return pl_vmdk_several_create(request, &params, ret, err);
 	w = calloc(1, sizeof *w);
 	if (!w)
 		return pl_no_memory(err);
