@@ -335,7 +335,8 @@ end_element(void *with, const char *path, const char *text, uint64_t at, struct 
 static int
 read_descriptor(struct bundle *b, struct platter_error *err)
 {
-	static const struct pl_xml_handler handler = { begin_element, end_element };
+	static const struct pl_xml_handler handler = { .open = begin_element,
+						       .close = end_element };
 	PL_AUTOFREE uint8_t *bytes = NULL;
 	int r;
 

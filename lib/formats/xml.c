@@ -52,6 +52,8 @@ pass(struct parser *x, const char *mark, struct platter_error *err)
 static int
 add_text(struct parser *x, char c, struct platter_error *err)
 {
+	if (x->text_length + 1 >= sizeof x->text && x->handler->cut)
+		return 0;
 	if (x->text_length + 1 >= sizeof x->text)
 		return pl_over_limit(err, here(x), "XML: text of more than %zu bytes",
 				     sizeof x->text - 1);
@@ -59,6 +61,44 @@ add_text(struct parser *x, char c, struct platter_error *err)
 		return pl_corrupt(err, here(x), "XML: a NUL in text");
 	x->text[x->text_length++] = c;
 	return 0;
+}
+
+/* "&#233;" or "&#xe9;": a character by its number, which becomes UTF-8. */
+static int
+take_number(struct parser *x, struct platter_error *err)
+{
+	bool hex = starts_with(x, "&#x");
+	const char *p = x->p + (hex ? 3 : 2);
+	const char *digits = "0123456789abcdef";
+	uint32_t c = 0;
+	int r = 0;
+
+	for (; p < x->end && *p != ';'; p++) {
+		const char *digit = memchr(digits, *p | 0x20, hex ? 16 : 10);
+
+		if (!hex && (*p < '0' || *p > '9'))
+			digit = NULL;
+		if (!digit || c > 0x10ffff)
+			return pl_corrupt(err, here(x), "XML: the number of a character");
+		c = c * (hex ? 16 : 10) + (uint32_t)(digit - digits);
+	}
+	if (p == x->end || !c || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+		return pl_corrupt(err, here(x), "XML: the number of a character");
+	if (c < 0x80)
+		r = add_text(x, (char)c, err);
+	for (int shift = c < 0x800 ? 6 : c < 0x10000 ? 12 : 18, first = 1; c >= 0x80; shift -= 6) {
+		uint32_t lead = shift == 6 ? 0xc0 : shift == 12 ? 0xe0 : 0xf0;
+
+		if (r == 0)
+			r = add_text(x,
+				     (char)(first ? lead | c >> shift : 0x80 | (c >> shift & 0x3f)),
+				     err);
+		first = 0;
+		if (!shift)
+			break;
+	}
+	x->p = p + 1;
+	return r;
 }
 
 static int
@@ -72,6 +112,9 @@ take_entity(struct parser *x, struct platter_error *err)
 		      { "&gt;", '>' },
 		      { "&quot;", '"' },
 		      { "&apos;", '\'' } };
+
+	if (starts_with(x, "&#"))
+		return take_number(x, err);
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
 		if (starts_with(x, known[i].name)) {
@@ -144,10 +187,67 @@ pass_attributes(struct parser *x, bool *ret_empty, struct platter_error *err)
 	return pl_corrupt(err, here(x), "XML: a tag without an end");
 }
 
+/* The value in quotes at x->p, into the text. */
+static int
+take_value(struct parser *x, struct platter_error *err)
+{
+	char quote = x->p < x->end ? *x->p : 0;
+	int r = 0;
+
+	if (quote != '"' && quote != '\'')
+		return pl_corrupt(err, here(x), "XML: an attribute without a value in quotes");
+	x->text_length = 0;
+	for (x->p++; r == 0 && x->p < x->end && *x->p != quote;) {
+		if (*x->p == '&')
+			r = take_entity(x, err);
+		else
+			r = add_text(x, *x->p++, err);
+	}
+	if (r == 0 && x->p == x->end)
+		r = pl_corrupt(err, here(x), "XML: an attribute without an end");
+	x->p++;
+	return r;
+}
+
+static void
+pass_space(struct parser *x)
+{
+	while (x->p < x->end && is_space(*x->p))
+		x->p++;
+}
+
+/* The attributes at x->p, up to `end`, where the tag ends. */
+static int
+take_attributes(struct parser *x, const char *end, struct platter_error *err)
+{
+	char name[64];
+	int r = 0;
+
+	for (pass_space(x); r == 0 && x->p < end && *x->p != '>' && *x->p != '/'; pass_space(x)) {
+		size_t n = 0;
+
+		for (; x->p < end && *x->p != '=' && !is_space(*x->p); x->p++)
+			if (n + 1 < sizeof name)
+				name[n++] = *x->p;
+		name[n] = 0;
+		pass_space(x);
+		if (x->p >= end || *x->p != '=')
+			return pl_corrupt(err, here(x), "XML: an attribute without a value");
+		x->p++;
+		pass_space(x);
+		r = take_value(x, err);
+		if (r == 0)
+			r = x->handler->attribute(x->with, x->path, name, trimmed(x), here(x), err);
+	}
+	x->text_length = 0;
+	x->p = end;
+	return r;
+}
+
 static int
 open_element(struct parser *x, struct platter_error *err)
 {
-	const char *name;
+	const char *name, *attributes;
 	size_t n;
 	bool empty;
 	int r;
@@ -167,9 +267,16 @@ open_element(struct parser *x, struct platter_error *err)
 	x->path_length += n;
 	x->path[x->path_length] = 0;
 	x->text_length = 0;
+	attributes = x->p;
 	r = pass_attributes(x, &empty, err);
 	if (r == 0)
 		r = x->handler->open(x->with, x->path, here(x), err);
+	if (r == 0 && x->handler->attribute) {
+		const char *end = x->p;
+
+		x->p = attributes;
+		r = take_attributes(x, end, err);
+	}
 	if (r == 0 && empty)
 		r = close_element(x, err);
 	return r;
@@ -193,6 +300,17 @@ end_element(struct parser *x, struct platter_error *err)
 	return r < 0 ? r : close_element(x, err);
 }
 
+/* "<![CDATA[" ... "]]>" */
+static int
+take_cdata(struct parser *x, struct platter_error *err)
+{
+	int r = 0;
+
+	for (x->p += 9; r == 0 && x->p < x->end && !starts_with(x, "]]>");)
+		r = add_text(x, *x->p++, err);
+	return r < 0 ? r : pass(x, "]]>", err);
+}
+
 static int
 step(struct parser *x, struct platter_error *err)
 {
@@ -203,8 +321,10 @@ step(struct parser *x, struct platter_error *err)
 			return pass(x, "?>", err);
 		if (starts_with(x, "<!--"))
 			return pass(x, "-->", err);
+		if (x->path_length && starts_with(x, "<![CDATA["))
+			return take_cdata(x, err);
 		if (starts_with(x, "<!"))
-			return pl_unsupported(err, here(x), "XML: document types and CDATA");
+			return pl_unsupported(err, here(x), "XML: document types");
 		return starts_with(x, "</") ? end_element(x, err) : open_element(x, err);
 	}
 	if (!x->path_length) {

@@ -2,12 +2,13 @@
 /*
  * xml.h - the little XML that descriptors of disk images are written in
  *
- * Elements and their text, front to back, in UTF-8.  Attributes and comments are passed
- * over; document types and CDATA, which no such descriptor has, are refused.
+ * Elements, their attributes and text, front to back, in UTF-8.  Comments are passed over;
+ * document types, which no such descriptor has, are refused.
  */
 #ifndef PL_XML_H
 #define PL_XML_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "error.h"
@@ -25,6 +26,10 @@ struct pl_xml_handler {
 	int (*open)(void *with, const char *path, uint64_t at, struct platter_error *err);
 	int (*close)(void *with, const char *path, const char *text, uint64_t at,
 		     struct platter_error *err);
+	/* Called after open() for each attribute.  NULL: they are passed over. */
+	int (*attribute)(void *with, const char *path, const char *name, const char *value,
+			 uint64_t at, struct platter_error *err);
+	bool cut; /* text of more than PL_XML_TEXT bytes is cut; else refused */
 };
 
 /* -EUCLEAN: not well formed, at the byte that the error names. */

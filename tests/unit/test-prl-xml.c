@@ -208,7 +208,7 @@ seen_close(void *with, const char *path, const char *text, uint64_t at, struct p
 static int
 parse(const char *text)
 {
-	static const struct pl_xml_handler handler = { seen_open, seen_close };
+	static const struct pl_xml_handler handler = { .open = seen_open, .close = seen_close };
 
 	seen[0] = 0;
 	return pl_xml_parse(text, strlen(text), &handler, NULL, &err);
@@ -219,6 +219,48 @@ TEST(elements_are_handed_over_with_their_paths)
 	EXPECT_OK(parse(
 		"\xef\xbb\xbf<?xml?><a x='>'><b> 1 &lt;2 </b><c y=\"/\"/><!-- <d> -->\n</a >\n"));
 	EXPECT_STR(seen, "+a +a/b -a/b=1 <2 +a/c -a/c= -a= ");
+}
+
+TEST(characters_by_number_and_cdata_are_text)
+{
+	EXPECT_OK(parse("<a>&#65;&#xe9;&#x20AC;&#x1f600;<![CDATA[ <&> ]]></a>"));
+	EXPECT_STR(seen, "+a -a=A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 <&> ");
+}
+
+static int
+seen_attribute(void *with, const char *path, const char *name, const char *value, uint64_t at,
+	       struct platter_error *e)
+{
+	snprintf(seen + strlen(seen), sizeof seen - strlen(seen), "%s.%s=%s ", path, name, value);
+	return 0;
+}
+
+static int
+parse_all(const char *text)
+{
+	static const struct pl_xml_handler handler = {
+		.open = seen_open, .close = seen_close, .attribute = seen_attribute, .cut = true
+	};
+
+	seen[0] = 0;
+	return pl_xml_parse(text, strlen(text), &handler, NULL, &err);
+}
+
+TEST(attributes_are_handed_over_after_their_element)
+{
+	PL_AUTOFREE char *wide = calloc(1, 6000);
+
+	EXPECT_OK(parse_all("<a x='>' y = \"1 &amp; '2'\"\n><b n:z=\"\"/>text</a>"));
+	EXPECT_STR(seen, "+a a.x=> a.y=1 & '2' +a/b a/b.n:z= -a/b= -a=text ");
+	EXPECT_EQ(parse_all("<a x></a>"), -EUCLEAN);
+	EXPECT_EQ(parse_all("<a x=1></a>"), -EUCLEAN);
+	EXPECT_EQ(parse_all("<a x='1' y=></a>"), -EUCLEAN);
+	EXPECT_EQ(parse_all("<a x=\"&bad;\"></a>"), -ENOTSUP);
+
+	memset(wide, 'x', 5000);
+	memcpy(wide, "<a>", 3);
+	memcpy(wide + 5000, "</a>", 4);
+	EXPECT_OK(parse_all(wide));
 }
 
 TEST(xml_that_is_not_well_formed_is_refused_where_it_breaks)
@@ -241,7 +283,14 @@ TEST(xml_that_is_not_well_formed_is_refused_where_it_breaks)
 		{ "<a><!-- --</a>", -EUCLEAN, 3 },
 		{ "<a>&nbsp;</a>", -ENOTSUP, 3 },
 		{ "<!DOCTYPE a []><a/>", -ENOTSUP, 0 },
-		{ "<a><![CDATA[x]]></a>", -ENOTSUP, 3 },
+		{ "<a><!ELEMENT b></a>", -ENOTSUP, 3 },
+		{ "<a><![CDATA[x]></a>", -EUCLEAN, 19 },
+		{ "<![CDATA[x]]><a/>", -ENOTSUP, 0 },
+		{ "<a>&#x;</a>", -EUCLEAN, 3 },
+		{ "<a>&#0;</a>", -EUCLEAN, 3 },
+		{ "<a>&#55296;</a>", -EUCLEAN, 3 },
+		{ "<a>&#x110000;</a>", -EUCLEAN, 3 },
+		{ "<a>&#12a;</a>", -EUCLEAN, 3 },
 	};
 	PL_AUTOFREE char *deep = calloc(1, 4000);
 	PL_AUTOFREE char *wide = calloc(1, 6000);
