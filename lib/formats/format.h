@@ -51,6 +51,7 @@ struct pl_open_request {
 	struct pl_disk *file;       /* the driver takes its own reference */
 	unsigned flags;             /* enum platter_open_flags */
 	const char *snapshot;       /* id or name, or NULL for the active disk */
+	const char *disk;           /* with many_disks: number or name of one, or NULL */
 	struct pl_related *related; /* NULL: nothing else may be opened */
 };
 
@@ -136,6 +137,7 @@ struct pl_format {
 			 struct platter_error *err);
 
 	const struct pl_change_ops *change; /* NULL: nothing of it */
+	bool many_disks; /* a file may hold several: open() knows request->disk */
 	const struct pl_disk_ops *disk_ops; /* what its disks have: tells whose a disk is */
 };
 
@@ -158,6 +160,11 @@ int pl_format_probe(struct pl_disk *file, const struct pl_format **ret, struct p
  */
 int pl_image_open(struct pl_disk *file, const char *path, const char *format, const char *snapshot,
 		  unsigned flags, struct pl_disk **ret, struct platter_error *err);
+
+/* The same, of one of several disks that the file may hold: its number or name. */
+int pl_image_open_disk(struct pl_disk *file, const char *path, const char *format,
+		       const char *snapshot, const char *disk, unsigned flags, struct pl_disk **ret,
+		       struct platter_error *err);
 
 /*
  * For a driver's open(): make the file `name` what the holes of `disk` fall through to, unless

@@ -27,8 +27,8 @@ struct opener {
 };
 
 static int open_image(struct pl_disk *file, const char *path, const char *format_name,
-		      const char *snapshot, unsigned flags, const struct opener *above,
-		      struct pl_disk **ret, struct platter_error *err);
+		      const char *snapshot, const char *disk, unsigned flags,
+		      const struct opener *above, struct pl_disk **ret, struct platter_error *err);
 
 /* Do the two disks have a file in common? */
 static bool
@@ -105,8 +105,8 @@ related_open(struct pl_related *related, const char *name, const char *format, b
 		if (up->file && same_file(up->file, file))
 			return pl_corrupt(err, PLATTER_NO_OFFSET,
 					  "'%s' is part of its own chain of images", path);
-	return open_image(file, path, format, NULL, o->flags & ~(unsigned)PLATTER_OPEN_WRITE, o,
-			  ret, err);
+	return open_image(file, path, format, NULL, NULL, o->flags & ~(unsigned)PLATTER_OPEN_WRITE,
+			  o, ret, err);
 }
 
 static bool
@@ -207,18 +207,25 @@ choose_format(struct pl_disk *file, const char *name, const struct pl_format **r
 
 static int
 open_image(struct pl_disk *file, const char *path, const char *format_name, const char *snapshot,
-	   unsigned flags, const struct opener *above, struct pl_disk **ret,
+	   const char *disk, unsigned flags, const struct opener *above, struct pl_disk **ret,
 	   struct platter_error *err)
 {
 	struct opener o = {
 		.above = above, .file = file, .flags = flags, .depth = above ? above->depth + 1 : 0
 	};
-	struct pl_open_request request = { .file = file, .flags = flags, .snapshot = snapshot };
+	struct pl_open_request request = {
+		.file = file, .flags = flags, .snapshot = snapshot, .disk = disk
+	};
 	const struct pl_format *format;
 	int r = choose_format(file, format_name, &format, err);
 
 	if (r < 0)
 		return r;
+	if (disk && !format->many_disks)
+		return pl_fail(err, -ENOENT,
+			       "'%s' is of format '%s', which holds one disk: there is"
+			       " no disk '%s' to choose",
+			       file->name, format->info.name, disk);
 	if (path) {
 		r = opener_init(&o, path, err);
 		if (r < 0)
@@ -234,7 +241,15 @@ int
 pl_image_open(struct pl_disk *file, const char *path, const char *format, const char *snapshot,
 	      unsigned flags, struct pl_disk **ret, struct platter_error *err)
 {
-	return open_image(file, path, format, snapshot, flags, NULL, ret, err);
+	return open_image(file, path, format, snapshot, NULL, flags, NULL, ret, err);
+}
+
+int
+pl_image_open_disk(struct pl_disk *file, const char *path, const char *format, const char *snapshot,
+		   const char *disk, unsigned flags, struct pl_disk **ret,
+		   struct platter_error *err)
+{
+	return open_image(file, path, format, snapshot, disk, flags, NULL, ret, err);
 }
 
 int

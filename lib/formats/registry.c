@@ -17,6 +17,7 @@
 	X(vdi)         \
 	X(parallels)   \
 	X(prl_xml)     \
+	X(ova)         \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;

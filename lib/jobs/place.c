@@ -30,6 +30,7 @@ struct element {
 	const char *select;   /* what follows '@'; NULL: the file itself */
 	const char *format;   /* or NULL */
 	const char *snapshot; /* or NULL */
+	const char *disk;     /* or NULL: one of several that an image may hold */
 	bool no_backing;
 	int end; /* the place up to here names this element */
 };
@@ -138,6 +139,10 @@ parse_option(struct element *e, char *option, struct platter_error *err)
 		e->snapshot = value;
 		return 0;
 	}
+	if (value && strcmp(option, "disk") == 0) {
+		e->disk = value;
+		return 0;
+	}
 	if (value && strcmp(option, "backing") == 0) {
 		e->no_backing = strcmp(value, "no") == 0;
 		if (e->no_backing || strcmp(value, "yes") == 0)
@@ -147,7 +152,8 @@ parse_option(struct element *e, char *option, struct platter_error *err)
 	r = value ? pl_invalid(err, "unknown option '%s'", option)
 		  : pl_invalid(err, "option '%s' is not of the form KEY=VALUE", option);
 	pl_hint(err,
-		"options are format=NAME, snapshot=NAME and backing=no, with '&' between them");
+		"options are format=NAME, snapshot=NAME, disk=NAME and backing=no, with '&' between"
+		" them");
 	return r;
 }
 
@@ -184,7 +190,7 @@ parse_element(struct parsed *p, char **rest, struct platter_error *err)
 		e->select = text;
 	p->nr_elements++;
 	r = parse_options(e, options, err);
-	if (r == 0 && e->select && !e->format && (e->snapshot || e->no_backing)) {
+	if (r == 0 && e->select && !e->format && (e->snapshot || e->disk || e->no_backing)) {
 		r = pl_invalid(err, "options of partition '%s' need its format", text);
 		pl_hint(err, "a partition's content is opened as an image with ?format=NAME only");
 	}
@@ -420,13 +426,13 @@ push_image(struct pl_place *place, const struct element *e, const char *path, co
 
 	/* A stream can be looked at only once: by the one who copies it. */
 	if (below->sequential) {
-		if ((format && strcmp(format, "raw") != 0) || e->snapshot)
+		if ((format && strcmp(format, "raw") != 0) || e->snapshot || e->disk)
 			return pl_unsupported(err, PLATTER_NO_OFFSET,
 					      "a stream can be read as raw only, not as '%s'",
 					      format ? format : "an image");
 		return 0;
 	}
-	r = pl_image_open(below, path, format, e->snapshot, flags, &image, err);
+	r = pl_image_open_disk(below, path, format, e->snapshot, e->disk, flags, &image, err);
 	if (r < 0)
 		return r;
 	if (image == below)

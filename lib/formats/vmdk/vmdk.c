@@ -543,7 +543,7 @@ const struct pl_format pl_format_vmdk = {
 		.name = "vmdk",
 		.longname = "VMware virtual disk",
 		.extensions = extensions,
-		.abilities = PLATTER_CAN_READ | PLATTER_CAN_CREATE | PLATTER_CAN_COMPRESS |
+		.abilities = PLATTER_CAN_READ | PLATTER_CAN_CREATE | PLATTER_CAN_COMPRESS | PLATTER_CAN_BACK |
 			     PLATTER_CAN_CHECK,
 		.options = pl_vmdk_options,
 	},
