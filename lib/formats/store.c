@@ -7,8 +7,6 @@
 
 #include "staged.h"
 
-#define SECTOR 512u
-
 /* Changes that wait, of tables and of blocks given up, before they are committed. */
 #define MAX_STAGED MIB(4)
 #define MAX_FREED  4096u
@@ -32,6 +30,8 @@ multiple_above(uint64_t n, uint64_t unit)
 int
 pl_store_init(struct pl_store *s, struct platter_error *err)
 {
+	if (!s->sector_size)
+		s->sector_size = 512;
 	return pl_staged_new(s->file, &s->staged, err);
 }
 
@@ -75,7 +75,8 @@ set_block(struct pl_store *s, uint64_t index, const struct pl_stored_block *bloc
 static int
 own_sectors(struct pl_store *s, uint64_t index, uint64_t in, uint64_t n, struct platter_error *err)
 {
-	int r = s->ops->own(s, index, (uint32_t)(in / SECTOR), (uint32_t)(n / SECTOR), err);
+	int r = s->ops->own(s, index, (uint32_t)(in / s->sector_size),
+			    (uint32_t)(n / s->sector_size), err);
 
 	atomic_fetch_add(&s->disk->generation, 1);
 	return r;
@@ -242,7 +243,7 @@ write_new(struct pl_store *s, uint64_t index, enum platter_kind kind, const uint
 	struct pl_stored_block block = { .kind = PLATTER_DATA };
 	bool over_parent = kind == PLATTER_HOLE && s->disk->parent;
 	/* Zeros are there already; a parent's bytes are copied as far as they cannot be told. */
-	uint32_t unit = !over_parent ? 1 : s->ops->own ? SECTOR : s->block_size;
+	uint32_t unit = !over_parent ? 1 : s->ops->own ? s->sector_size : s->block_size;
 	uint64_t in, length;
 	int r = allocate(s, &block.at, err);
 
@@ -272,7 +273,7 @@ write_in_block(struct pl_store *s, const uint8_t *buf, size_t n, uint64_t offset
 		return write_new(s, index, block.kind, buf, n, offset, err);
 	if (!block.partial)
 		return pl_write(s->file, buf, n, block.at + offset % s->block_size, err);
-	r = write_units(s, block.at, buf, n, offset, SECTOR, &in, &length, err);
+	r = write_units(s, block.at, buf, n, offset, s->sector_size, &in, &length, err);
 	return r == 0 ? own_sectors(s, index, in, length, err) : r;
 }
 

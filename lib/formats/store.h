@@ -64,6 +64,7 @@ struct pl_store {
 	uint32_t block_size;    /* bytes */
 	uint32_t lead;          /* bytes of the file that precede the data of each block */
 	uint32_t align;         /* of the data of blocks in the file */
+	uint32_t sector_size;   /* bytes that own() counts in, a power of two; 0: 512 */
 	bool can_zero;          /* blocks over a parent can be marked to read as zeros */
 	uint64_t limit;         /* that the frontier may not pass */
 
