@@ -478,17 +478,18 @@ list_blocks(struct pl_store *s, struct placed_list *ret, struct platter_error *e
 
 	while (offset < size) {
 		struct pl_stored_block block;
-		struct pl_extent e;
+		struct pl_extent e = { .kind = PLATTER_DATA };
 		uint64_t index = offset / s->block_size;
 		int r = s->ops->get(s, index, &block, err);
 
 		if (r == 0 && block.kind == PLATTER_DATA)
 			r = add_placed(ret, block.at, index, err);
-		else if (r == 0)
+		else if (r == 0 && !s->ops->own)
 			r = pl_map(s->disk, offset, size - offset, &e, err);
 		if (r < 0)
 			return r;
-		if (block.kind != PLATTER_DATA && e.kind != PLATTER_DATA)
+		/* Over what is not there at once; a block may be stored of which no sector is. */
+		if (e.kind != PLATTER_DATA)
 			index = (offset + e.length - 1) / s->block_size;
 		offset = (index + 1) * s->block_size;
 	}
