@@ -54,6 +54,26 @@ pl_store_begin(struct pl_store *s, struct platter_error *err)
 	return r;
 }
 
+/* Where on the disk the store's part of it ends. */
+static uint64_t
+end_of(const struct pl_store *s)
+{
+	return s->length ? s->base + s->length : s->disk->size;
+}
+
+/* The block that holds a byte of the disk, and where in it. */
+static uint64_t
+index_of(const struct pl_store *s, uint64_t offset)
+{
+	return (offset - s->base) / s->block_size;
+}
+
+static uint64_t
+in_block(const struct pl_store *s, uint64_t offset)
+{
+	return (offset - s->base) % s->block_size;
+}
+
 /* Where the data of a block is whose room begins at `start`. */
 static uint64_t
 data_at(const struct pl_store *s, uint64_t start)
@@ -196,7 +216,7 @@ commit_if_much(struct pl_store *s, struct platter_error *err)
 static int
 read_old(struct pl_store *s, uint8_t *buf, uint64_t start, uint64_t end, struct platter_error *err)
 {
-	uint64_t size = s->disk->size;
+	uint64_t size = end_of(s);
 
 	if (start >= end)
 		return 0;
@@ -215,11 +235,12 @@ static int
 write_units(struct pl_store *s, uint64_t at, const uint8_t *buf, size_t n, uint64_t offset,
 	    uint32_t unit, uint64_t *ret_in, uint64_t *ret_n, struct platter_error *err)
 {
-	uint64_t start = multiple_below(offset, unit), end = multiple_above(offset + n, unit);
+	uint64_t start = s->base + multiple_below(offset - s->base, unit);
+	uint64_t end = s->base + multiple_above(offset + n - s->base, unit);
 	PL_AUTOFREE uint8_t *whole = NULL;
 	int r;
 
-	*ret_in = start % s->block_size;
+	*ret_in = in_block(s, start);
 	*ret_n = end - start;
 	if (start == offset && end == offset + n)
 		return pl_write(s->file, buf, n, at + *ret_in, err);
@@ -263,7 +284,7 @@ static int
 write_in_block(struct pl_store *s, const uint8_t *buf, size_t n, uint64_t offset,
 	       struct platter_error *err)
 {
-	uint64_t index = offset / s->block_size, in, length;
+	uint64_t index = index_of(s, offset), in, length;
 	struct pl_stored_block block;
 	int r = s->ops->get(s, index, &block, err);
 
@@ -272,7 +293,7 @@ write_in_block(struct pl_store *s, const uint8_t *buf, size_t n, uint64_t offset
 	if (block.kind != PLATTER_DATA)
 		return write_new(s, index, block.kind, buf, n, offset, err);
 	if (!block.partial)
-		return pl_write(s->file, buf, n, block.at + offset % s->block_size, err);
+		return pl_write(s->file, buf, n, block.at + in_block(s, offset), err);
 	r = write_units(s, block.at, buf, n, offset, s->sector_size, &in, &length, err);
 	return r == 0 ? own_sectors(s, index, in, length, err) : r;
 }
@@ -285,7 +306,7 @@ pl_store_write(struct pl_store *s, const void *buf, size_t n, uint64_t offset,
 	int r = pl_store_begin(s, err);
 
 	while (n && r == 0) {
-		size_t length = (size_t)PL_MIN((uint64_t)n, s->block_size - offset % s->block_size);
+		size_t length = (size_t)PL_MIN((uint64_t)n, s->block_size - in_block(s, offset));
 
 		r = write_in_block(s, p, length, offset, err);
 		if (r == 0)
@@ -340,8 +361,8 @@ static int
 zero_in_block(struct pl_store *s, uint64_t offset, uint64_t length, unsigned flags,
 	      struct platter_error *err)
 {
-	uint64_t index = offset / s->block_size, in = offset % s->block_size;
-	bool whole = !in && (length == s->block_size || offset + length == s->disk->size);
+	uint64_t index = index_of(s, offset), in = in_block(s, offset);
+	bool whole = !in && (length == s->block_size || offset + length == end_of(s));
 	bool markable = !s->disk->parent || s->can_zero;
 	struct pl_stored_block block;
 	int r = s->ops->get(s, index, &block, err);
@@ -377,7 +398,7 @@ pl_store_zero(struct pl_store *s, uint64_t offset, uint64_t length, unsigned fla
 		uint64_t n = empty_run(s, offset, length);
 
 		if (!n) {
-			n = PL_MIN(length, s->block_size - offset % s->block_size);
+			n = PL_MIN(length, s->block_size - in_block(s, offset));
 			r = zero_in_block(s, offset, n, flags, err);
 			if (r == 0)
 				r = commit_if_much(s, err);
@@ -391,11 +412,11 @@ pl_store_zero(struct pl_store *s, uint64_t offset, uint64_t length, unsigned fla
 int
 pl_store_clear_from(struct pl_store *s, uint64_t old, struct platter_error *err)
 {
-	uint64_t end = multiple_above(old, s->block_size);
+	uint64_t end = s->base + multiple_above(old - s->base, s->block_size);
 
 	if (s->disk->parent)
 		end = PL_MAX(end, s->disk->parent->size);
-	end = PL_MIN(end, s->disk->size);
+	end = PL_MIN(end, end_of(s));
 	return old < end ? pl_store_zero(s, old, end - old, 0, err) : 0;
 }
 
@@ -420,17 +441,17 @@ drop_block(struct pl_store *s, uint64_t index, struct platter_error *err)
 int
 pl_store_cut(struct pl_store *s, uint64_t size, struct platter_error *err)
 {
-	uint64_t end = multiple_above(size, s->block_size), n;
+	uint64_t end = s->base + multiple_above(size - s->base, s->block_size), n;
 	int r = pl_store_begin(s, err);
 
-	for (uint64_t at = end; at < s->disk->size && r == 0; at += n) {
-		n = empty_run(s, at, s->disk->size - at) / s->block_size * s->block_size;
+	for (uint64_t at = end; at < end_of(s) && r == 0; at += n) {
+		n = multiple_below(empty_run(s, at, end_of(s) - at), s->block_size);
 		if (n)
 			continue;
 		n = s->block_size;
-		r = drop_block(s, at / s->block_size, err);
+		r = drop_block(s, index_of(s, at), err);
 	}
-	end = PL_MIN(end, s->disk->size);
+	end = PL_MIN(end, end_of(s));
 	if (r == 0 && size < end)
 		r = pl_store_zero(s, size, end - size, 0, err);
 	return r == 0 ? pl_store_flush(s, err) : r;
@@ -474,24 +495,24 @@ by_place(const void *a, const void *b)
 static int
 list_blocks(struct pl_store *s, struct placed_list *ret, struct platter_error *err)
 {
-	uint64_t offset = 0, size = s->disk->size;
+	uint64_t offset = s->base, end = end_of(s);
 
-	while (offset < size) {
+	while (offset < end) {
 		struct pl_stored_block block;
 		struct pl_extent e = { .kind = PLATTER_DATA };
-		uint64_t index = offset / s->block_size;
+		uint64_t index = index_of(s, offset);
 		int r = s->ops->get(s, index, &block, err);
 
 		if (r == 0 && block.kind == PLATTER_DATA)
 			r = add_placed(ret, block.at, index, err);
 		else if (r == 0 && !s->ops->own)
-			r = pl_map(s->disk, offset, size - offset, &e, err);
+			r = pl_map(s->disk, offset, end - offset, &e, err);
 		if (r < 0)
 			return r;
 		/* Over what is not there at once; a block may be stored of which no sector is. */
 		if (e.kind != PLATTER_DATA)
-			index = (offset + e.length - 1) / s->block_size;
-		offset = (index + 1) * s->block_size;
+			index = index_of(s, offset + e.length - 1);
+		offset = s->base + (index + 1) * s->block_size;
 	}
 	if (ret->nr)
 		qsort(ret->list, ret->nr, sizeof *ret->list, by_place);

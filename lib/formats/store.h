@@ -60,6 +60,7 @@ struct pl_store {
 	const struct pl_store_ops *ops;
 	struct pl_disk *disk;   /* the image's, borrowed */
 	struct pl_disk *file;   /* its file, borrowed */
+	uint64_t base, length;  /* the bytes of the disk that are in it; length 0: to its end */
 	struct pl_disk *staged; /* metadata over `file`; a reference */
 	uint32_t block_size;    /* bytes */
 	uint32_t lead;          /* bytes of the file that precede the data of each block */
