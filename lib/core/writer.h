@@ -11,7 +11,8 @@
  *
  * The engine itself writes the stored bytes where place said, from any thread, so
  * that only the bookkeeping is serial.  `file` is a growable leaf of the storage
- * room, which makes it appear under its name afterwards.
+ * room, which makes it appear under its name afterwards; the request's file, or others
+ * beside it that hold the stored bytes.
  */
 #ifndef PL_WRITER_H
 #define PL_WRITER_H
@@ -57,7 +58,7 @@ struct pl_writer_ops {
 
 struct pl_writer {
 	const struct pl_writer_ops *ops;
-	struct pl_disk *file; /* borrowed: the storage below */
+	struct pl_disk *file; /* borrowed: where the stored bytes go */
 	uint64_t size;  /* bytes of the disk; UINT64_MAX: told by pl_writer.size before finish */
 	uint32_t chunk; /* bytes, a power of two: what encode takes, what skip aligns to */
 	size_t encoded_max; /* room that encode may need for one chunk */

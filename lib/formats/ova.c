@@ -16,6 +16,7 @@
 #include <strings.h>
 
 #include "format.h"
+#include "manifest.h"
 #include "tar.h"
 #include "text.h"
 #include "xml.h"
@@ -636,6 +637,7 @@ ova_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_err
 	const struct pl_tar_member *m = o->disks[o->chosen].member;
 	const struct pl_format *format = pl_format_of(o->image);
 	struct shifted s = { .findings.found = found_in_image, .to = findings, .member = m };
+	int r;
 
 	if (o->broken.code)
 		pl_found(findings, PLATTER_DAMAGE, o->broken.offset, "%s", o->broken.message);
@@ -652,7 +654,10 @@ ova_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_err
 		    !(o->disks[i].reference && o->disks[i].reference->chunked))
 			pl_found(findings, PLATTER_DAMAGE, PLATTER_NO_OFFSET,
 				 "the disk '%s' is not in the archive", disk_name(&o->disks[i]));
-	return format && format->check ? format->check(o->image, &s.findings, err) : 0;
+	r = pl_manifest_check(o->file, &o->tar, findings, err);
+	if (r == 0 && format && format->check)
+		r = format->check(o->image, &s.findings, err);
+	return r;
 }
 
 static void

@@ -149,10 +149,10 @@ has_fact(struct pl_disk *disk, const char *key, const char *value)
 
 TEST(what_the_descriptor_tells_is_shown)
 {
-	PL_AUTOFREE uint8_t *bytes = make_disks();
 	PL_AUTOUNREF struct pl_disk *disk = NULL;
 	PL_AUTOUNREF struct pl_disk *other = NULL;
 
+	free(make_disks());
 	write_ovf(FILE_1, EMPTY DISK_1);
 	run("tar -cf a.ova x.ovf disk1.vmdk");
 	EXPECT_OK(try_open("a.ova", 0, &disk));
@@ -252,10 +252,10 @@ TEST(disk_may_name_no_files)
 
 TEST(archive_that_is_cut_short_gives_what_is_there)
 {
-	PL_AUTOFREE uint8_t *bytes = make_disks();
 	PL_AUTOUNREF struct pl_disk *disk = NULL;
 	struct pl_findings findings = { .found = tell };
 
+	free(make_disks());
 	write_ovf(FILE_1, DISK_1);
 	run("tar -cf a.ova x.ovf disk1.vmdk && truncate -s $(( $(stat -c %%s disk1.vmdk) * 2 / 3 "
 	    ")) a.ova");
@@ -283,6 +283,47 @@ TEST(damage_in_the_image_is_told_where_it_is_in_the_archive)
 	expect_equal(disk, bytes, SIZE);
 	EXPECT(warns_of(disk, "damaged at byte"));
 	expect_findings(disk, 1, 0);
+}
+
+static uint64_t
+notes_of(struct pl_disk *disk)
+{
+	struct pl_findings findings = { .found = tell };
+
+	EXPECT_OK(pl_format_of(disk)->check(disk, &findings, &err));
+	return findings.count[PLATTER_NOTE];
+}
+
+TEST(files_are_compared_with_the_manifest)
+{
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+
+	free(make_disks());
+	write_ovf(FILE_1, DISK_1);
+	for (int i = 0; i < 3; i++) {
+		static const char *const sums[] = { "sha1", "sha256", "sha512" };
+
+		/* The last as openssl-dgst of OpenSSL 3 has it. */
+		run("%ssum --tag x.ovf disk1.vmdk | sed 's/ (/(/; s/) =/)=/; s/SHA512/SHA2-512/' "
+		    ">x.mf;"
+		    " tar -cf a.ova x.ovf x.mf disk1.vmdk",
+		    sums[i]);
+		EXPECT_OK(try_open("a.ova", 0, &disk));
+		EXPECT_EQ(notes_of(disk), 0);
+		expect_findings(disk, 0, 0);
+		pl_disk_unref(disk);
+	}
+	/* An odd line, a file that is missing, one that is not what it was. */
+	run("(echo; echo odd; sed 's/x.ovf/y.ovf/; s/)= ./) = g/; s/2-//' x.mf) >y.mf;"
+	    " tar -cf a.ova x.ovf y.mf disk1.vmdk");
+	EXPECT_OK(try_open("a.ova", 0, &disk));
+	expect_findings(disk, 2, 0);
+	pl_disk_unref(disk);
+
+	run("sed 's/SHA[0-9-]*/MD2/' x.mf >y.mf; tar -cf a.ova x.ovf y.mf disk1.vmdk");
+	EXPECT_OK(try_open("a.ova", 0, &disk));
+	expect_findings(disk, 0, 0);
+	EXPECT_EQ(notes_of(disk), 2);
 }
 
 /* Headers byte by byte. */

@@ -405,10 +405,10 @@ TEST(overlay_knows_its_parent_by_its_content_id)
 	struct platter_key_value options[] = { { "backing_file", "base.vmdk" },
 					       { "subformat", "monolithicFlat" } };
 	PL_AUTOFREE char *path = pl_format("%s/top.vmdk", pl_test_folder());
-	PL_AUTOFREE uint8_t *bytes = make_raw(MIB(1));
 	struct platter_disk *disk;
 
 	need_qemu();
+	free(make_raw(MIB(1)));
 	run("qemu-img create -f vmdk base.vmdk 1M; qemu-img create -f qcow2 base.qcow2 1M");
 	create_empty("top.vmdk", MIB(1), options, 1);
 	run("grep -a '^parentFileNameHint=\"base.vmdk\"$' top.vmdk");
