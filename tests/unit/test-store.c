@@ -42,6 +42,15 @@ static const struct image {
 	{ "VHD, fixed",
 	  "qemu-img convert -f raw -O vpc -o subformat=fixed,force_size=on base.img i", NULL,
 	  "vpc" },
+	{ "VMDK", "qemu-img create -f vmdk i 20M", NULL, "vmdk" },
+	{ "VMDK with zeroed grains", "qemu-img create -f vmdk -o zeroed_grain=on i 5000704", NULL,
+	  "vmdk" },
+	{ "VMDK with data", "qemu-img convert -f raw -O vmdk base.img i", NULL, "vmdk" },
+	{ "VMDK, flat",
+	  "qemu-img convert -f raw -O vmdk -o subformat=monolithicFlat base.img i.vmdk && mv "
+	  "i.vmdk i",
+	  NULL, "vmdk" },
+	{ "VMDK over a parent", "qemu-img convert -f raw -O vmdk base.img i", "vmdk", "vmdk" },
 	{ "Parallels", "qemu-img create -f parallels i 20M", NULL, "parallels" },
 	{ "Parallels of an odd size", "qemu-img create -f parallels -o cluster_size=64k i 5000704",
 	  NULL, "parallels" },
@@ -74,8 +83,8 @@ change(uint8_t *model, size_t nr)
 		apply(disk, &o);
 		apply_to_model(model, &o);
 		if (i % 64 == 0) {
-			uint64_t at = rnd(disk->size);
-			size_t n = (size_t)PL_MIN(rnd(200000), disk->size - at);
+			uint64_t at = rnd(disk->size), want = rnd(200000);
+			size_t n = (size_t)PL_MIN(want, disk->size - at);
 			PL_AUTOFREE uint8_t *buf = malloc(n + 1);
 
 			EXPECT_OK(pl_read(disk, buf, n, at, &err));
@@ -127,7 +136,8 @@ TEST(what_is_written_is_read)
 TEST(a_power_cut_loses_nothing_that_was_flushed)
 {
 	for (size_t k = 0; k < ARRAY_SIZE(images); k++) {
-		if (images[k].overlay)
+		/* Of one file, and without others that it names. */
+		if (images[k].overlay || strstr(images[k].label, "flat"))
 			continue;
 		printf("# %s\n", images[k].label);
 		make_image(&images[k]);
@@ -291,7 +301,7 @@ TEST(a_compacted_image_has_no_gaps)
 		size_t size;
 		uint64_t before;
 
-		if (strstr(images[k].label, "fixed"))
+		if (strstr(images[k].label, "fixed") || strstr(images[k].label, "flat"))
 			continue;
 		printf("# %s\n", images[k].label);
 		make_image(&images[k]);
@@ -322,4 +332,65 @@ TEST(a_compacted_image_has_no_gaps)
 		change(model, 40);
 		expect_model(&images[k], model, size);
 	}
+}
+
+/* Repair "i": first say what would be done, and leave the file alone; then do it. */
+static void
+repair(uint64_t repaired)
+{
+	for (int dry = 1; dry >= 0; dry--) {
+		unsigned flags = PLATTER_OPEN_IGNORE_CHECKSUMS | (dry ? 0 : PLATTER_OPEN_WRITE);
+		PL_AUTOUNREF struct pl_disk *disk = open_image("i", flags);
+		struct pl_findings findings = { .found = tell };
+
+		run("cp i before");
+		EXPECT_OK(pl_format_of(disk)->change->repair(disk, dry, &findings, &err));
+		EXPECT_EQ(findings.count[PLATTER_REPAIRED], repaired);
+		EXPECT_EQ(findings.count[PLATTER_DAMAGE], 0);
+		if (dry)
+			run("cmp i before");
+	}
+}
+
+TEST(what_has_a_copy_is_repaired)
+{
+	static const uint8_t garbage[512] = { 1, 2, 3 };
+	PL_AUTOFREE char *path = NULL;
+	uint8_t sector[512];
+	FILE *f;
+
+	need_qemu();
+	run("head -c 9M /dev/urandom >base.img; qemu-img convert -f raw -O vpc base.img i;"
+	    " cp i whole");
+	patch_file("i", (size_t)file_size("i") - 512, garbage, 512);
+	repair(1);
+	run("cmp i whole");
+	patch_file("i", 0, garbage, 512);
+	repair(1);
+	run("cmp i whole");
+	patch_file("i", 512 + 700, garbage, 8);
+	repair(1);
+	run("qemu-img compare -f vpc -F vpc i whole");
+
+	run("qemu-img convert -f raw -O vmdk base.img i && cp i whole");
+	path = pl_format("%s/i", pl_test_folder());
+	f = fopen(path, "rb");
+	EXPECT(f && fread(sector, 1, 512, f) == 512);
+	fclose(f);
+	/* The directory, then a table of it, which follows. */
+	patch_file("i", (size_t)get_le64(sector + 56) * 512, "\377\377\377\377", 4);
+	repair(1);
+	/* The table is the copy's then. */
+	run("qemu-img compare -f vmdk -F vmdk i whole && cp whole i");
+	patch_file("i", (size_t)get_le64(sector + 56) * 512 + 512 + 40, "\377\377\377\377", 4);
+	repair(1);
+	run("cmp i whole");
+	patch_file("i", 72, "\1", 1);
+	repair(1);
+	run("cmp i whole");
+
+	run("qemu-img convert -f raw -O parallels base.img i && cp i whole");
+	patch_file("i", 44, "Ynot", 4);
+	repair(1);
+	run("qemu-img compare -f parallels -F parallels i whole");
 }

@@ -408,6 +408,25 @@ pl_vhd_compact(struct pl_disk *disk, struct platter_error *err)
 	return r == 0 ? pl_store_compact(&v->store, kept, nr, err) : r;
 }
 
+/* Where the last block ends, as far as the table can be read. */
+static uint64_t
+end_of_blocks(struct vhd *v)
+{
+	uint64_t at = 0, end = 0, bytes = (uint64_t)v->bitmap_size + v->block_size;
+	const uint8_t *entry;
+
+	for (;; at += 4) {
+		if (pl_block_table_skip(&v->table, at, v->table.bytes, &at, NULL) < 0)
+			return UINT64_MAX;
+		at = pl_round_down(at, 4);
+		if (at >= v->table.bytes)
+			return end;
+		if (pl_block_table_get(&v->table, at, 4, &entry, NULL) < 0)
+			return UINT64_MAX;
+		end = PL_MAX(end, (uint64_t)get_be32(entry) * 512 + bytes);
+	}
+}
+
 int
 pl_vhd_rewrite_ends(struct vhd *v, struct platter_error *err)
 {
@@ -422,7 +441,10 @@ pl_vhd_rewrite_ends(struct vhd *v, struct platter_error *err)
 		r = pl_write(v->file, v->raw_footer, VHD_FOOTER_SIZE, v->data_end, err);
 		return r == 0 ? pl_flush(v->file, err) : r;
 	}
-	/* One without a footer may end anywhere. */
+	/* What stands where the footer should may be what is left of it, or data. */
+	if (v->damage & VHD_TAIL_MISSING && v->data_end % 512 == 0 &&
+	    end_of_blocks(v) <= v->data_end - VHD_FOOTER_SIZE)
+		v->data_end -= VHD_FOOTER_SIZE;
 	v->data_end = pl_round_up(v->data_end, 512);
 	r = write_footers(v, err);
 	if (r == 0 && v->damage & VHD_HEADER_SUM)

@@ -400,7 +400,7 @@ pl_vmdk_sparse_open(struct pl_disk *file, unsigned flags, struct vmdk_sparse **r
 
 	if (!s)
 		return pl_no_memory(err);
-	s->file = file;
+	s->file = s->tables = file;
 	r = open_parts(s, flags, err);
 	if (r < 0) {
 		pl_error_place(err, file->name);
@@ -691,7 +691,7 @@ int
 pl_vmdk_table_read(const struct vmdk_sparse *s, uint64_t at, uint8_t ret[static VMDK_MAX_TABLE],
 		   struct platter_error *err)
 {
-	return pl_block_cached(s->file, s->file, at, s->table_bytes, ret, err);
+	return pl_block_cached(s->tables, s->tables, at, s->table_bytes, ret, err);
 }
 
 /* An entry of the copy of a table; -ENOENT: there is no other. */
@@ -775,6 +775,23 @@ get_table(const struct vmdk_sparse *s, size_t number, uint8_t ret[static VMDK_MA
 	if (r < 0 && table_fits(s, copy) && pl_vmdk_table_read(s, copy, ret, NULL) == 0)
 		r = 0;
 	return r;
+}
+
+int
+pl_vmdk_grain_get(const struct vmdk_sparse *s, uint64_t number, struct vmdk_grain *ret,
+		  struct platter_error *err)
+{
+	size_t table_number = (size_t)(number / s->gt_entries);
+	uint8_t table[VMDK_MAX_TABLE];
+	int r;
+
+	*ret = (struct vmdk_grain){ VMDK_GRAIN_NONE, 0 };
+	if (!s->tables_at[table_number])
+		return 0;
+	r = get_table(s, table_number, table, err);
+	return r < 0 ? r
+		     : get_grain(s, table, table_number, (uint32_t)(number % s->gt_entries), ret,
+				 err);
 }
 
 int

@@ -33,8 +33,10 @@ vmdk_free(struct pl_disk *disk)
 {
 	struct vmdk *v = vmdk_of(disk);
 
-	for (size_t i = 0; i < v->nr_extents; i++)
+	for (size_t i = 0; i < v->nr_extents; i++) {
+		pl_vmdk_close(&v->extents[i]);
 		pl_vmdk_sparse_free(v->extents[i].sparse);
+	}
 	free(v->extents);
 	for (size_t i = 0; i < v->nr_files; i++)
 		pl_disk_unref(v->files[i]);
@@ -52,9 +54,8 @@ vmdk_below(struct pl_disk *disk, size_t index)
 	return index < v->nr_files ? v->files[index] : NULL;
 }
 
-/* The extent that holds a byte of the disk. */
-static struct vmdk_extent *
-find_extent(struct vmdk *v, uint64_t offset)
+struct vmdk_extent *
+pl_vmdk_extent_at(struct vmdk *v, uint64_t offset)
 {
 	size_t low = 0, high = v->nr_extents;
 
@@ -73,7 +74,7 @@ static int
 vmdk_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_extent *ret,
 	 struct platter_error *err)
 {
-	struct vmdk_extent *e = find_extent(vmdk_of(disk), offset);
+	struct vmdk_extent *e = pl_vmdk_extent_at(vmdk_of(disk), offset);
 	uint64_t in_extent = offset - e->start;
 	int r;
 
@@ -99,6 +100,11 @@ vmdk_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_exten
 static const struct pl_disk_ops vmdk_ops = {
 	.name = "vmdk",
 	.map = vmdk_map,
+	.write = pl_vmdk_write,
+	.zero = pl_vmdk_zero,
+	.discard = pl_vmdk_discard,
+	.flush = pl_vmdk_flush,
+	.resize = pl_vmdk_resize,
 	.below = vmdk_below,
 	.describe = pl_vmdk_describe,
 	.free = vmdk_free,
@@ -156,6 +162,8 @@ read_descriptor(struct vmdk *v, struct pl_disk *file, uint64_t at, uint64_t n,
 	r = pl_read_alloc(file, (size_t)n, at, &bytes, err);
 	if (r == 0)
 		r = pl_vmdk_descriptor_parse(bytes, (size_t)n, at, &v->descriptor, err);
+	v->text_at = at;
+	v->text_room = n;
 	return r;
 }
 
@@ -200,7 +208,8 @@ open_extent_file(const struct pl_open_request *request, const struct vmdk_line *
 	if (!request->related)
 		return pl_fail_at(err, -ENOTSUP, line->at,
 				  "the extent '%s' cannot be reached from here", line->name);
-	r = request->related->open(request->related, line->name, "raw", false, &file, err);
+	r = request->related->open(request->related, line->name, "raw",
+				   request->flags & PLATTER_OPEN_WRITE, &file, err);
 	if (r < 0) {
 		pl_context(err, "extent of '%s'", request->file->name);
 		return r;
@@ -441,6 +450,8 @@ vmdk_open(const struct pl_open_request *request, struct pl_disk **ret, struct pl
 	if (r < 0)
 		return r;
 	r = open_parts(v, request, err);
+	if (r == 0 && request->flags & PLATTER_OPEN_WRITE && request->file->writable)
+		r = pl_vmdk_prepare(v, request->flags, err);
 	if (r < 0) {
 		pl_error_place(err, request->file->name);
 		vmdk_free(&v->disk);
@@ -536,6 +547,11 @@ pl_vmdk_describe(struct pl_disk *disk, struct pl_facts *facts)
 			warn_sparse(&v->extents[i], facts);
 }
 
+static const struct pl_change_ops change_ops = {
+	.repair = pl_vmdk_repair,
+	.compact = pl_vmdk_compact,
+};
+
 static const char *const extensions[] = { "vmdk", NULL };
 
 const struct pl_format pl_format_vmdk = {
@@ -543,7 +559,7 @@ const struct pl_format pl_format_vmdk = {
 		.name = "vmdk",
 		.longname = "VMware virtual disk",
 		.extensions = extensions,
-		.abilities = PLATTER_CAN_READ | PLATTER_CAN_CREATE | PLATTER_CAN_COMPRESS | PLATTER_CAN_BACK |
+		.abilities = PLATTER_CAN_READ | PLATTER_CAN_WRITE | PLATTER_CAN_CREATE | PLATTER_CAN_COMPRESS | PLATTER_CAN_BACK |
 			     PLATTER_CAN_CHECK,
 		.options = pl_vmdk_options,
 	},
@@ -551,5 +567,6 @@ const struct pl_format pl_format_vmdk = {
 	.open = vmdk_open,
 	.create = pl_vmdk_create,
 	.check = pl_vmdk_check,
+	.change = &change_ops,
 	.disk_ops = &vmdk_ops,
 };

@@ -169,9 +169,10 @@ struct vmdk_found {
 /* A sparse extent. */
 struct vmdk_sparse {
 	enum vmdk_type type;
-	struct pl_disk *file; /* borrowed */
-	uint64_t capacity;    /* bytes */
-	uint64_t grain;       /* bytes, a power of two */
+	struct pl_disk *file;   /* borrowed */
+	struct pl_disk *tables; /* where tables are read: `file`, or staged over it; borrowed */
+	uint64_t capacity;      /* bytes */
+	uint64_t grain;         /* bytes, a power of two */
 	uint32_t gt_entries, entry_size;
 	uint32_t version;
 	uint32_t flags; /* HOSTED_FLAG_... */
@@ -225,6 +226,9 @@ struct vmdk_grain {
 int pl_vmdk_grain_decode(const struct vmdk_sparse *s, const uint8_t *table, uint64_t table_at,
 			 uint32_t index, uint64_t first_grain, struct vmdk_grain *ret,
 			 struct platter_error *err);
+/* The grain with that number, by its table or the copy of that. */
+int pl_vmdk_grain_get(const struct vmdk_sparse *s, uint64_t number, struct vmdk_grain *ret,
+		      struct platter_error *err);
 /* Where the compressed bytes of a grain are, whose marker or start is at `at`. */
 int pl_vmdk_grain_stored(const struct vmdk_sparse *s, uint64_t number, uint64_t at,
 			 uint64_t *ret_at, uint64_t *ret_n, struct platter_error *err);
@@ -239,6 +243,7 @@ struct vmdk_extent {
 	struct pl_disk *file;       /* borrowed; NULL: ZERO */
 	uint64_t file_offset;       /* FLAT */
 	struct vmdk_sparse *sparse; /* NULL: FLAT or ZERO */
+	struct vmdk_store *store;   /* of a sparse one that is written */
 };
 
 struct vmdk {
@@ -248,6 +253,10 @@ struct vmdk {
 	size_t nr_files;
 	struct vmdk_extent *extents; /* in order, without gaps */
 	size_t nr_extents;
+
+	/* Where files[0] has the descriptor, with the room for it; 0: nowhere. */
+	uint64_t text_at, text_room;
+	bool changed; /* since it was opened: its content ID is new */
 };
 
 static inline struct vmdk *
@@ -255,6 +264,24 @@ vmdk_of(struct pl_disk *disk)
 {
 	return pl_container_of(disk, struct vmdk, disk);
 }
+
+/* The extent that holds a byte of the disk. */
+struct vmdk_extent *pl_vmdk_extent_at(struct vmdk *v, uint64_t offset);
+
+/* write.c: make an open image one that can be written; put an end to that. */
+int pl_vmdk_prepare(struct vmdk *v, unsigned flags, struct platter_error *err);
+void pl_vmdk_close(struct vmdk_extent *e);
+int pl_vmdk_write(struct pl_disk *disk, const void *buf, size_t n, uint64_t offset,
+		  struct platter_error *err);
+int pl_vmdk_zero(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned flags,
+		 struct platter_error *err);
+int pl_vmdk_discard(struct pl_disk *disk, uint64_t offset, uint64_t length,
+		    struct platter_error *err);
+int pl_vmdk_flush(struct pl_disk *disk, struct platter_error *err);
+int pl_vmdk_resize(struct pl_disk *disk, uint64_t size, struct platter_error *err);
+int pl_vmdk_compact(struct pl_disk *disk, struct platter_error *err);
+int pl_vmdk_repair(struct pl_disk *disk, bool dry_run, struct pl_findings *findings,
+		   struct platter_error *err);
 
 void pl_vmdk_describe(struct pl_disk *disk, struct pl_facts *facts);
 int pl_vmdk_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_error *err);
