@@ -470,13 +470,10 @@ pl_create(struct pl_place *source, const char *target, const struct platter_crea
 
 	r = produce(&c, ret, err);
 	fill_result(&c, ret);
-	if (r == 0) {
-		ret->stored = pl_storage_allocated(c.file);
+	if (r == 0)
 		r = pl_storage_commit(c.file, !options->no_sync, err);
-		if (r == 0)
-			ret->stored =
-				c.file->sequential ? UINT64_MAX : pl_storage_allocated(c.file);
-	}
+	if (r == 0)
+		ret->stored = pl_storage_allocated(c.file);
 	if (r < 0 && c.file)
 		pl_storage_abandon(c.file, (r == -ECANCELED || c.copy.size) && resumable(&c));
 	if (c.writer)
