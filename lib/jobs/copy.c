@@ -313,8 +313,11 @@ clear_target(struct engine *e, uint64_t offset, uint64_t length, struct platter_
 		bool holds = true;
 		int r = 0;
 
+		/* Past its end a file that grows reads as zeros; the rest has no such place. */
 		if (offset >= copy->target->size)
-			break;
+			return copy->target->growable
+				       ? 0
+				       : pl_zero(copy->target, offset, length, flags, err);
 		r = pl_span(copy->target, offset, PL_MIN(length, copy->target->size - offset),
 			    &kind, &n, err);
 		if (r == 0 && kind == PLATTER_DATA) {

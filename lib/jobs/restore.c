@@ -103,6 +103,8 @@ open_target(struct pl_place *source, const char *target, bool check_gpt, struct 
 				  PLATTER_OPEN_WRITE | PLATTER_OPEN_EXCLUSIVE, &place, err);
 	if (r < 0)
 		return r;
+	/* A raw image is filled, not enlarged: a stream's size is known only at its end. */
+	place->disk->growable = false;
 	if (!place->disk->writable) {
 		r = pl_fail(err, -EROFS, "'%s' cannot be written", target);
 	} else if (source->disk->size != UINT64_MAX && source->disk->size > place->disk->size) {
@@ -165,6 +167,11 @@ copy_disk(struct pl_place *source, struct pl_disk *target, const struct platter_
 			return r;
 	}
 	r = pl_copy_run(copy, err);
+	if (r == -ERANGE && source->disk->sequential)
+		return pl_fail(err, -ENOSPC,
+			       "'%s' is too small: it has %" PRIu64
+			       " bytes, the source more, and it was filled with their beginning",
+			       target->name, target->size);
 	if (r == 0 && copy->withhold)
 		r = write_table_area(source->disk, target, err);
 	if (r == 0 && o->wipe_rest && copy->size < target->size)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Standard input and output."""
+import os
 import subprocess
 
 import lib
@@ -106,3 +107,29 @@ def test_between_two():
     pipe([PLATTER, "create", "-q", "-O", "raw", raw, "-"], [PLATTER, "create", "-q", "-c", "-", path("a.qcow2")])
     platter("compare", raw, path("a.qcow2"))
     run(["qemu-img", "check", path("a.qcow2")])
+
+
+def restore_piped(data, target, *words, status=0):
+    with open(path("in"), "wb") as f:
+        f.write(data)
+    with subprocess.Popen(["cat", path("in")], stdout=subprocess.PIPE) as cat:
+        return platter("restore", "--yes", *words, "-", target, stdin=cat.stdout, status=status)
+
+
+def test_restore_too_large():
+    """A stream that is larger than the image it is restored to is refused, and the image keeps its size."""
+    for name, tail in (("data", lib.noise(MIB)), ("zeros", bytes(MIB)), ("resumed", bytes(MIB))):
+        words = ["--resume"] if name == "resumed" else []
+        target = lib.make_raw(f"{name}.img", 8 * MIB, [(0, lib.noise(MIB))])
+        r = restore_piped(lib.noise(8 * MIB) + tail, target, *words, status=3)
+        expect("too small" in r.errors and str(8 * MIB) in r.errors, f"{name}: {r.errors}")
+        lib.expect_equal(os.path.getsize(target), 8 * MIB, f"{name}: size of the image")
+
+
+def test_restore_that_fits():
+    """A stream that is as large as the image, or smaller, is restored to it."""
+    for n in (8 * MIB, 8 * MIB - 1000):
+        target = lib.make_raw("fits.img", 8 * MIB, [(0, lib.noise(MIB))])
+        restore_piped(lib.noise(n, 2), target)
+        with open(target, "rb") as f:
+            expect(f.read(n) == lib.noise(n, 2), f"{n} bytes: they differ")
