@@ -63,12 +63,12 @@ pl_disk_stack(struct pl_disk *disk, const struct pl_disk *below, struct platter_
 static int
 check_range(const struct pl_disk *disk, uint64_t offset, uint64_t length, struct platter_error *err)
 {
-	if (pl_in_range(offset, length, disk->size))
+	if (pl_in_range(offset, length, pl_disk_size(disk)))
 		return 0;
 	return pl_fail_at(err, -ERANGE, offset,
 			  "%" PRIu64 " bytes at %" PRIu64 " pass the end of '%s' (%" PRIu64
 			  " bytes)",
-			  length, offset, disk->name, disk->size);
+			  length, offset, disk->name, pl_disk_size(disk));
 }
 
 int
@@ -78,10 +78,10 @@ pl_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_extent 
 	struct pl_extent e = { 0 };
 	int r;
 
-	if (offset >= disk->size || !length)
+	if (offset >= pl_disk_size(disk) || !length)
 		return pl_fail_at(err, -ERANGE, offset,
 				  "offset %" PRIu64 " is past the end of '%s'", offset, disk->name);
-	length = PL_MIN(length, disk->size - offset);
+	length = PL_MIN(length, pl_disk_size(disk) - offset);
 	r = disk->ops->map(disk, offset, length, &e, err);
 	if (r < 0) {
 		pl_error_place(err, disk->name);
@@ -104,9 +104,10 @@ pl_resolve(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned flag
 		int r;
 
 		if (disk->ops->read && !(flags & PL_RESOLVE_LEAF_HOLES)) {
-			if (offset >= disk->size)
+			if (offset >= pl_disk_size(disk))
 				return check_range(disk, offset, 1, err);
-			e = (struct pl_extent){ .length = PL_MIN(length, disk->size - offset) };
+			e = (struct pl_extent){ .length = PL_MIN(length,
+								 pl_disk_size(disk) - offset) };
 		} else {
 			r = pl_map(disk, offset, length, &e, err);
 			if (r < 0)
@@ -118,8 +119,8 @@ pl_resolve(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned flag
 			struct pl_disk *parent = disk->parent;
 
 			p.depth++;
-			if (offset < parent->size) {
-				length = PL_MIN(length, parent->size - offset);
+			if (offset < pl_disk_size(parent)) {
+				length = PL_MIN(length, pl_disk_size(parent) - offset);
 				disk = parent;
 				continue;
 			}
@@ -140,12 +141,12 @@ pl_resolve(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned flag
 			p.leaf_offset = offset;
 			break;
 		}
-		if (!pl_in_range(e.stored_offset, length, e.below->size)) {
+		if (!pl_in_range(e.stored_offset, length, pl_disk_size(e.below))) {
 			r = pl_corrupt(err, e.stored_offset,
 				       "byte %" PRIu64
 				       " of '%s' is stored past the end of '%s' (%" PRIu64
 				       " bytes)",
-				       offset, disk->name, e.below->name, e.below->size);
+				       offset, disk->name, e.below->name, pl_disk_size(e.below));
 			pl_hint(err, "the file is cut short: compare its size with the original");
 			pl_error_place(err, e.below->name);
 			return r;
@@ -164,7 +165,7 @@ pl_span(struct pl_disk *disk, uint64_t offset, uint64_t length, enum platter_kin
 	enum platter_kind kind = PLATTER_DATA;
 	uint64_t done = 0;
 
-	while (done < length && offset + done < disk->size) {
+	while (done < length && offset + done < pl_disk_size(disk)) {
 		struct pl_piece p;
 		int r = pl_resolve(disk, offset + done, length - done, PL_RESOLVE_LEAF_HOLES, &p,
 				   err);
@@ -193,7 +194,7 @@ begin_write(struct pl_disk *disk, uint64_t offset, uint64_t length, struct platt
 	if (!disk->writable || !disk->ops->write)
 		return pl_fail(err, -EROFS, "'%s' is open for reading only", disk->name);
 	if (disk->growable ? __builtin_add_overflow(offset, length, &end) || end > INT64_MAX
-			   : !pl_in_range(offset, length, disk->size))
+			   : !pl_in_range(offset, length, pl_disk_size(disk)))
 		return check_range(disk, offset, length, err) ? -ERANGE : -EFBIG;
 	if (!disk->ops->parallel_writes)
 		pthread_mutex_lock(&disk->write_lock);

@@ -110,8 +110,8 @@ struct pl_disk_ops {
 /* A driver embeds this as its first member; see pl_disk_init(). */
 struct pl_disk {
 	const struct pl_disk_ops *ops;
-	char *name;           /* for messages: a path or place; owned */
-	uint64_t size;        /* bytes; UINT64_MAX: a stream that has not ended */
+	char *name;    /* for messages: a path or place; owned */
+	uint64_t size; /* bytes; UINT64_MAX: a stream that has not ended; see pl_disk_size() */
 	uint32_t sector_size; /* logical, 512 if not known */
 	uint32_t physical_sector_size;
 	bool writable;
@@ -133,6 +133,13 @@ int pl_disk_init(struct pl_disk *disk, const struct pl_disk_ops *ops, const char
 		 struct platter_error *err);
 /* What a driver's free() calls last before free()ing its structure: name, parent, lock. */
 void pl_disk_done(struct pl_disk *disk);
+
+/* The size of a disk that another thread may be extending. */
+static inline uint64_t
+pl_disk_size(const struct pl_disk *disk)
+{
+	return __atomic_load_n(&disk->size, __ATOMIC_RELAXED);
+}
 
 struct pl_disk *pl_disk_ref(struct pl_disk *disk);
 void pl_disk_unref(struct pl_disk *disk); /* NULL is allowed */

@@ -196,11 +196,11 @@ read_any(struct pl_disk *disk, void *buf, size_t n, uint64_t offset, bool once,
 	struct pl_piece first;
 	int r;
 
-	if (!pl_in_range(offset, n, disk->size))
+	if (!pl_in_range(offset, n, pl_disk_size(disk)))
 		return pl_fail_at(err, -ERANGE, offset,
 				  "%zu bytes at %" PRIu64 " pass the end of '%s' (%" PRIu64
 				  " bytes)",
-				  n, offset, disk->name, disk->size);
+				  n, offset, disk->name, pl_disk_size(disk));
 	if (!n)
 		return 0;
 	if (n < 2 * PART || pl_on_worker())
@@ -233,7 +233,8 @@ int
 pl_read_padded(struct pl_disk *disk, void *buf, size_t n, uint64_t offset, size_t *ret_n,
 	       struct platter_error *err)
 {
-	size_t have = offset >= disk->size ? 0 : (size_t)PL_MIN(n, disk->size - offset);
+	size_t have =
+		offset >= pl_disk_size(disk) ? 0 : (size_t)PL_MIN(n, pl_disk_size(disk) - offset);
 	int r = pl_read(disk, buf, have, have ? offset : 0, err);
 
 	if (r < 0)
@@ -252,11 +253,11 @@ pl_read_alloc(struct pl_disk *disk, size_t n, uint64_t offset, uint8_t **ret,
 	int r;
 
 	/* Before allocating: a table that the file cannot hold must not cost its size. */
-	if (!pl_in_range(offset, n, disk->size))
+	if (!pl_in_range(offset, n, pl_disk_size(disk)))
 		return pl_corrupt(err, offset,
 				  "table of %zu bytes at byte %" PRIu64
 				  " passes the end of '%s' (%" PRIu64 " bytes)",
-				  n, offset, disk->name, disk->size);
+				  n, offset, disk->name, pl_disk_size(disk));
 	buf = malloc(n ? n : 1);
 	if (!buf)
 		return pl_no_memory(err);

@@ -13,7 +13,8 @@ slice_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_exte
 	  struct platter_error *err)
 {
 	struct slice *s = pl_container_of(disk, struct slice, disk);
-	uint64_t have = s->below->size > s->start ? s->below->size - s->start : 0;
+	uint64_t end = pl_disk_size(s->below);
+	uint64_t have = end > s->start ? end - s->start : 0;
 
 	/* A partition of an image that was cut short: the rest of it was never stored. */
 	if (offset >= have)

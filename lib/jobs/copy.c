@@ -280,7 +280,7 @@ target_holds(struct pl_disk *target, uint64_t offset, const uint8_t *bytes, size
 	int r;
 
 	*ret = false;
-	if (!pl_in_range(offset, n, target->size))
+	if (!pl_in_range(offset, n, pl_disk_size(target)))
 		return 0;
 	r = pl_span(target, offset, n, &kind, &length, err);
 	if (r < 0)
@@ -314,12 +314,12 @@ clear_target(struct engine *e, uint64_t offset, uint64_t length, struct platter_
 		int r = 0;
 
 		/* Past its end a file that grows reads as zeros; the rest has no such place. */
-		if (offset >= copy->target->size)
+		if (offset >= pl_disk_size(copy->target))
 			return copy->target->growable
 				       ? 0
 				       : pl_zero(copy->target, offset, length, flags, err);
-		r = pl_span(copy->target, offset, PL_MIN(length, copy->target->size - offset),
-			    &kind, &n, err);
+		r = pl_span(copy->target, offset,
+			    PL_MIN(length, pl_disk_size(copy->target) - offset), &kind, &n, err);
 		if (r == 0 && kind == PLATTER_DATA) {
 			n = PL_MIN(n, PIECE_SIZE);
 			r = target_holds(copy->target, offset, NULL, (size_t)n, &holds, err);

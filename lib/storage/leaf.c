@@ -35,12 +35,6 @@ nr_parts(const struct pl_leaf *leaf)
 	return __atomic_load_n(&leaf->nr_parts, __ATOMIC_ACQUIRE);
 }
 
-static uint64_t
-disk_size(const struct pl_leaf *leaf)
-{
-	return __atomic_load_n(&leaf->disk.size, __ATOMIC_RELAXED);
-}
-
 /* Close the part that was used longest ago.  The first stays: its lock names the writer. */
 static void
 close_idle(struct pl_leaf *leaf)
@@ -153,7 +147,7 @@ part_end(const struct pl_leaf *leaf, size_t index)
 		return (index + 1) * leaf->split;
 	if (index + 1 < leaf->nr_parts)
 		return leaf->parts[index + 1]->start;
-	return leaf->disk.growable ? UINT64_MAX : disk_size(leaf);
+	return leaf->disk.growable ? UINT64_MAX : pl_disk_size(&leaf->disk);
 }
 
 typedef int part_fn(struct pl_part *part, uint64_t at, uint64_t n, void *closure,
@@ -187,7 +181,7 @@ each_part(struct pl_leaf *leaf, uint64_t offset, uint64_t length, part_fn *fn, v
 void
 pl_leaf_grown(struct pl_leaf *leaf, uint64_t size)
 {
-	uint64_t now = disk_size(leaf);
+	uint64_t now = pl_disk_size(&leaf->disk);
 
 	while (now < size && !__atomic_compare_exchange_n(&leaf->disk.size, &now, size, false,
 							  __ATOMIC_RELEASE, __ATOMIC_RELAXED))
@@ -237,7 +231,7 @@ begin_growth(struct pl_leaf *leaf, uint64_t end, bool *ret_grows, struct platter
 {
 	int r = leaf->split ? pl_output_add_parts(leaf, end, err) : 0;
 
-	*ret_grows = r == 0 && end > disk_size(leaf);
+	*ret_grows = r == 0 && end > pl_disk_size(&leaf->disk);
 	if (*ret_grows)
 		pthread_rwlock_rdlock(&leaf->grow);
 	return r;
@@ -313,7 +307,7 @@ leaf_zero(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned flags
 
 	if (r == 0)
 		r = each_part(leaf, offset, length, zero_part, &flags, err);
-	return r == 0 && end > disk_size(leaf) ? extend(leaf, end, err) : r;
+	return r == 0 && end > pl_disk_size(&leaf->disk) ? extend(leaf, end, err) : r;
 }
 
 static int
@@ -327,7 +321,7 @@ static int
 leaf_discard(struct pl_disk *disk, uint64_t offset, uint64_t length, struct platter_error *err)
 {
 	struct pl_leaf *leaf = pl_container_of(disk, struct pl_leaf, disk);
-	uint64_t size = disk_size(leaf);
+	uint64_t size = pl_disk_size(&leaf->disk);
 
 	if (offset >= size)
 		return 0;
@@ -457,7 +451,7 @@ pl_storage_allocated(struct pl_disk *disk)
 		int r;
 
 		if (leaf->parts[i]->device)
-			return disk_size(leaf);
+			return pl_disk_size(&leaf->disk);
 		if (pl_leaf_get(leaf, i, &part, NULL) < 0)
 			return UINT64_MAX;
 		r = fstat(part->fd, &st);

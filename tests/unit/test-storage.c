@@ -225,12 +225,12 @@ struct writer_job {
 	bool failed;
 };
 
-/* Every fourth piece is written, or zeroed if it is a multiple of 5, all of it past the end. */
+/* Every fourth piece is written, or zeroed if it is a multiple of 5, all of it past the end; and read. */
 static void *
 write_pieces(void *closure)
 {
 	struct writer_job *job = closure;
-	uint8_t buf[5000];
+	uint8_t buf[5000], got[5000];
 
 	for (unsigned i = job->index; i < 400; i += NR_WRITERS) {
 		uint64_t at = (uint64_t)i * sizeof buf;
@@ -238,6 +238,9 @@ write_pieces(void *closure)
 		fill(buf, sizeof buf, at);
 		if ((i % 5 == 0 ? pl_zero(job->disk, at, sizeof buf, PL_ZERO_MAY_UNMAP, NULL)
 				: pl_write(job->disk, buf, sizeof buf, at, NULL)) < 0)
+			job->failed = true;
+		if (pl_read(job->disk, got, sizeof got, at, NULL) < 0 ||
+		    (i % 5 == 0 ? !pl_is_zero(got, sizeof got) : memcmp(got, buf, sizeof got)))
 			job->failed = true;
 	}
 	return NULL;

@@ -27,11 +27,11 @@ pl_qcow2_l1_decode(const struct qcow2 *q, uint64_t entry, uint64_t at, uint64_t 
 	if (offset & (q->cluster_size - 1))
 		return pl_corrupt(err, at, "L2 table at byte %" PRIu64 " does not begin a cluster",
 				  offset);
-	if (offset && !pl_in_range(offset, q->cluster_size, q->file->size)) {
+	if (offset && !pl_in_range(offset, q->cluster_size, pl_disk_size(q->file))) {
 		int r = pl_corrupt(err, at,
 				   "L2 table of %" PRIu64 " bytes at byte %" PRIu64
 				   " passes the end of the file (%" PRIu64 " bytes)",
-				   q->cluster_size, offset, q->file->size);
+				   q->cluster_size, offset, pl_disk_size(q->file));
 
 		pl_hint(err, "the file is cut short: compare its size with the original");
 		return r;
@@ -56,11 +56,11 @@ decode_compressed(const struct qcow2 *q, uint64_t word, uint64_t at, uint32_t in
 	if (word & QCOW2_COPIED)
 		return pl_corrupt(err, at,
 				  "L2 entry %" PRIu32 " is compressed and marked as copied", index);
-	if (host < q->cluster_size || host >= q->file->size)
+	if (host < q->cluster_size || host >= pl_disk_size(q->file))
 		return pl_corrupt(err, at,
 				  "L2 entry %" PRIu32 ": compressed data at byte %" PRIu64
 				  " is outside of the file (%" PRIu64 " bytes)",
-				  index, host, q->file->size);
+				  index, host, pl_disk_size(q->file));
 	*ret = (struct qcow2_entry){ .kind = QCOW2_ENTRY_COMPRESSED,
 				     .host = host,
 				     .stored = sectors * 512 - (host & 511),
@@ -145,7 +145,7 @@ entry_run(const struct qcow2 *q, const uint8_t *table, uint64_t table_offset, ui
 		ret->kind = PLATTER_DATA;
 		ret->compressed = true;
 		ret->host = e.host;
-		ret->stored = PL_MIN(e.stored, q->file->size - e.host);
+		ret->stored = PL_MIN(e.stored, pl_disk_size(q->file) - e.host);
 		return 0;
 	}
 	if (e.allocated >> first & 1) {
