@@ -40,9 +40,10 @@ struct platter_error {
 	char hint[512];     /* what the user can do about it, or "" */
 };
 
-#define PLATTER_ERROR_INIT                  \
-	{                                   \
-		.offset = PLATTER_NO_OFFSET \
+/* In the order of the members: C++ knows no other way before C++20. */
+#define PLATTER_ERROR_INIT                       \
+	{                                        \
+		0, PLATTER_NO_OFFSET, "", "", "" \
 	}
 
 #ifdef __cplusplus

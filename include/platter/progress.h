@@ -11,7 +11,6 @@
 #ifndef PLATTER_PROGRESS_H
 #define PLATTER_PROGRESS_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -33,14 +32,14 @@ struct platter_progress_event {
 struct platter_progress {
 	void (*report)(const struct platter_progress_event *event, void *closure);
 	void *closure;
-	atomic_bool cancelled; /* set by platter_cancel(); the job then ends with -ECANCELED */
+	bool cancelled; /* set by platter_cancel() alone; the job then ends with -ECANCELED */
 };
 
 /* Ask the job that uses `progress` to stop.  Async-signal-safe. */
 static inline void
 platter_cancel(struct platter_progress *progress)
 {
-	atomic_store_explicit(&progress->cancelled, true, memory_order_relaxed);
+	__atomic_store_n(&progress->cancelled, true, __ATOMIC_RELAXED);
 }
 
 #ifdef __cplusplus

@@ -92,7 +92,7 @@ pl_meter_add(struct pl_meter *m, uint64_t done, uint64_t moved)
 bool
 pl_meter_cancelled(const struct pl_meter *m)
 {
-	return m->progress && atomic_load_explicit(&m->progress->cancelled, memory_order_relaxed);
+	return m->progress && __atomic_load_n(&m->progress->cancelled, __ATOMIC_RELAXED);
 }
 
 void

@@ -6,6 +6,7 @@
 #include <platter/progress.h>
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* One phase of a job.  Kept by the job; its fields are the meter's own. */
 struct pl_meter {

@@ -79,6 +79,22 @@ def test_clients():
                    f"{entry['file']} is compiled with a room's headers")
 
 
+def test_headers_as_cplusplus():
+    """Each public header compiles by itself as C11 and as C++ from C++11 on."""
+    lib.need_tool("g++")
+    for name in sorted(os.listdir(os.path.join(ROOT, "include/platter"))):
+        source = f"""#include <platter/{name}>
+#ifdef PLATTER_ERROR_INIT
+struct platter_error an_error = PLATTER_ERROR_INIT;
+#endif
+""".encode()
+        for compiler, std in (("gcc", "c11"), ("g++", "c++11"), ("g++", "c++17"), ("g++", "c++20")):
+            def attempt(source=source, compiler=compiler, std=std):
+                run([compiler, f"-std={std}", "-pedantic", "-Wall", "-Wextra", "-Werror", "-I", os.path.join(ROOT, "include"),
+                     "-fsyntax-only", "-x", "c++" if compiler == "g++" else "c", "-"], input=source)
+            yield f"{name} as {std}", attempt
+
+
 def test_flat_includes():
     """No include climbs up or names a folder of the library."""
     for name in tracked_sources():
