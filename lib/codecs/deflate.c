@@ -9,10 +9,10 @@
  */
 #include <libdeflate.h>
 #include <limits.h>
-#include <pthread.h>
 #include <zlib.h>
 
 #include "codec.h"
+#include "per-thread.h"
 
 /* What one thread keeps between calls. */
 struct context {
@@ -22,10 +22,6 @@ struct context {
 	z_stream stream;
 	bool has_stream;
 };
-
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_key_t key;
-static bool has_key;
 
 static void
 free_context(void *p)
@@ -39,31 +35,7 @@ free_context(void *p)
 	free(c);
 }
 
-static void
-make_key(void)
-{
-	has_key = pthread_key_create(&key, free_context) == 0;
-}
-
-/* This thread's context, or NULL when memory is out. */
-static struct context *
-get_context(void)
-{
-	struct context *c;
-
-	pthread_once(&once, make_key);
-	if (!has_key)
-		return NULL;
-	c = pthread_getspecific(key);
-	if (c)
-		return c;
-	c = calloc(1, sizeof *c);
-	if (c && pthread_setspecific(key, c)) {
-		free(c);
-		return NULL;
-	}
-	return c;
-}
+static struct pl_per_thread contexts = PL_PER_THREAD_INIT(struct context, free_context);
 
 static struct libdeflate_decompressor *
 get_decompressor(struct context *c)
@@ -139,7 +111,7 @@ static int
 decode_with(decompress_fn decompress, int bits, const uint8_t *in, size_t in_size, uint8_t *out,
 	    size_t out_size, struct platter_error *err)
 {
-	struct context *c = get_context();
+	struct context *c = pl_per_thread_get(&contexts);
 	struct libdeflate_decompressor *d = c ? get_decompressor(c) : NULL;
 	size_t in_used, n;
 
@@ -178,7 +150,7 @@ bound(size_t n)
 static size_t
 encode(int level, const uint8_t *in, size_t n, uint8_t *out, size_t capacity)
 {
-	struct context *c = get_context();
+	struct context *c = pl_per_thread_get(&contexts);
 	struct libdeflate_compressor *compressor = c ? get_compressor(c, level) : NULL;
 
 	return compressor ? libdeflate_deflate_compress(compressor, in, n, out, capacity) : 0;
@@ -193,7 +165,7 @@ bound_zlib(size_t n)
 static size_t
 encode_zlib(int level, const uint8_t *in, size_t n, uint8_t *out, size_t capacity)
 {
-	struct context *c = get_context();
+	struct context *c = pl_per_thread_get(&contexts);
 	struct libdeflate_compressor *compressor = c ? get_compressor(c, level) : NULL;
 
 	return compressor ? libdeflate_zlib_compress(compressor, in, n, out, capacity) : 0;

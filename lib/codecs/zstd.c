@@ -5,20 +5,16 @@
  * Frames are decoded whole into the caller's buffer, which is also their window: no
  * memory is taken by what a frame header says about its window, so none needs a limit.
  */
-#include <pthread.h>
 #include <zstd.h>
 
 #include "codec.h"
+#include "per-thread.h"
 
 /* What one thread keeps between calls. */
 struct context {
 	ZSTD_DCtx *dctx;
 	ZSTD_CCtx *cctx;
 };
-
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_key_t key;
-static bool has_key;
 
 static void
 free_context(void *p)
@@ -30,31 +26,7 @@ free_context(void *p)
 	free(c);
 }
 
-static void
-make_key(void)
-{
-	has_key = pthread_key_create(&key, free_context) == 0;
-}
-
-/* This thread's context, or NULL when memory is out. */
-static struct context *
-get_context(void)
-{
-	struct context *c;
-
-	pthread_once(&once, make_key);
-	if (!has_key)
-		return NULL;
-	c = pthread_getspecific(key);
-	if (c)
-		return c;
-	c = calloc(1, sizeof *c);
-	if (c && pthread_setspecific(key, c)) {
-		free(c);
-		return NULL;
-	}
-	return c;
-}
+static struct pl_per_thread contexts = PL_PER_THREAD_INIT(struct context, free_context);
 
 /*
  * libzstd also decodes what it wrote before version 0.8, with old code.  No image format
@@ -77,7 +49,7 @@ static int
 decode(const struct pl_decoder *decoder, const uint8_t *in, size_t in_size, uint8_t *out,
        size_t out_size, uint64_t chunk_offset, struct platter_error *err)
 {
-	struct context *c = get_context();
+	struct context *c = pl_per_thread_get(&contexts);
 	size_t done = 0;
 
 	if (c && !c->dctx)
@@ -115,7 +87,7 @@ bound(size_t n)
 static size_t
 encode(int level, const uint8_t *in, size_t n, uint8_t *out, size_t capacity)
 {
-	struct context *c = get_context();
+	struct context *c = pl_per_thread_get(&contexts);
 	size_t r;
 
 	if (c && !c->cctx)

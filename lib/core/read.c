@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "disk.h"
+#include "per-thread.h"
 #include "pool.h"
 
 /* A read that must decode is spread over the processors in parts of this size. */
@@ -16,9 +17,6 @@ struct scratch {
 	bool busy; /* decoding may read through another decoder below */
 };
 
-static pthread_key_t scratch_key;
-static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
-
 static void
 scratch_free(void *p)
 {
@@ -28,26 +26,7 @@ scratch_free(void *p)
 	free(s);
 }
 
-static void
-scratch_make_key(void)
-{
-	pthread_key_create(&scratch_key, scratch_free);
-}
-
-static struct scratch *
-scratch_get(void)
-{
-	struct scratch *s;
-
-	pthread_once(&scratch_once, scratch_make_key);
-	s = pthread_getspecific(scratch_key);
-	if (!s) {
-		s = calloc(1, sizeof *s);
-		if (s)
-			pthread_setspecific(scratch_key, s);
-	}
-	return s;
-}
+static struct pl_per_thread scratches = PL_PER_THREAD_INIT(struct scratch, scratch_free);
 
 /* At least n bytes that stay the caller's until scratch_put(); larger ones are not kept. */
 static uint8_t *
@@ -81,7 +60,7 @@ scratch_put(struct scratch *s, uint8_t *bytes)
 int
 pl_decode_chunk(const struct pl_extent *e, uint8_t *out, struct platter_error *err)
 {
-	struct scratch *s = scratch_get();
+	struct scratch *s = pl_per_thread_get(&scratches);
 	uint8_t *stored;
 	int r;
 
