@@ -78,10 +78,11 @@ make_raw(const char *name, size_t size)
 {
 	static const uint8_t text[] = "all work and no play ";
 	uint8_t *bytes = calloc(1, size + 1);
+	uint64_t longest = PL_MIN(PL_MAX(size / 8, (size_t)9000), (size_t)3000000);
 
 	EXPECT(bytes);
 	for (size_t at = 0; at < size;) {
-		uint64_t want = 1 + rnd(rnd(4) ? 9000 : 3000000), kind = rnd(4);
+		uint64_t want = 1 + rnd(rnd(4) ? 9000 : longest), kind = rnd(4);
 		size_t n = (size_t)PL_MIN(size - at, want);
 
 		for (size_t i = 0; kind < 2 && i < n; i++)
@@ -92,14 +93,21 @@ make_raw(const char *name, size_t size)
 	return bytes;
 }
 
+/* snapshot NULL: the disk as it is now. */
 static inline int
-try_open(const char *name, unsigned flags, struct pl_disk **ret)
+try_open_snapshot(const char *name, const char *snapshot, unsigned flags, struct pl_disk **ret)
 {
 	PL_AUTOFREE char *path = pl_format("%s/%s", pl_test_folder(), name);
 	PL_AUTOUNREF struct pl_disk *file = NULL;
 	int r = pl_storage_open(path, flags & PLATTER_OPEN_WRITE, &file, &err);
 
-	return r < 0 ? r : pl_image_open(file, path, NULL, NULL, flags, ret, &err);
+	return r < 0 ? r : pl_image_open(file, path, NULL, snapshot, flags, ret, &err);
+}
+
+static inline int
+try_open(const char *name, unsigned flags, struct pl_disk **ret)
+{
+	return try_open_snapshot(name, NULL, flags, ret);
 }
 
 /* Open n bytes in memory as an image of the named format. */
@@ -188,17 +196,24 @@ expect_findings(struct pl_disk *disk, uint64_t damages, uint64_t leaks)
 	EXPECT_EQ(findings.count[PLATTER_LEAK], leaks);
 }
 
-/* The file is whole, of this format, and holds these bytes. */
+/* The file is whole, of this format, and the snapshot holds these bytes. */
 static inline void
-expect_reads(const char *name, const char *format, const uint8_t *bytes, size_t size)
+expect_snapshot_reads(const char *name, const char *format, const char *snapshot,
+		      const uint8_t *bytes, size_t size)
 {
 	PL_AUTOUNREF struct pl_disk *disk = NULL;
 
-	EXPECT_OK(try_open(name, 0, &disk));
+	EXPECT_OK(try_open_snapshot(name, snapshot, 0, &disk));
 	EXPECT_STR(pl_format_of(disk)->info.name, format);
 	expect_equal(disk, bytes, size);
 	expect_whole_map(disk);
 	expect_findings(disk, 0, 0);
+}
+
+static inline void
+expect_reads(const char *name, const char *format, const uint8_t *bytes, size_t size)
+{
+	expect_snapshot_reads(name, format, NULL, bytes, size);
 }
 
 /* Does a warning of the description contain `text`? */

@@ -3,147 +3,7 @@
  * What qemu-img and qemu-io make, read back: each test makes an image with one feature
  * from a raw disk and compares random pieces of it with that disk.
  */
-#include <stdarg.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include "format.h"
-#include "storage.h"
-#include "test.h"
-#include "text.h"
-
-static struct platter_error err = PLATTER_ERROR_INIT;
-static uint64_t seed = 0x9e3779b97f4a7c15u;
-
-static uint64_t
-rnd(uint64_t n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed % n;
-}
-
-/* Run a command in the test's folder; its output is shown only when it fails. */
-__attribute__((format(printf, 1, 2))) static void
-run(const char *format, ...)
-{
-	PL_AUTOFREE char *line = NULL;
-	PL_AUTOFREE char *command = NULL;
-	va_list args;
-
-	va_start(args, format);
-	if (vasprintf(&line, format, args) < 0)
-		line = NULL;
-	va_end(args);
-	command = pl_format("cd %s && { %s; } >log 2>&1 || { sed 's/^/# /' log; false; }",
-			    pl_test_folder(), line);
-	if (system(command) != 0)
-		pl_test_fail(__FILE__, __LINE__, "failed: %s", line);
-}
-
-static void
-need_qemu(void)
-{
-	if (system("qemu-img --version >/dev/null 2>&1 && qemu-io --version >/dev/null 2>&1") != 0)
-		SKIP("qemu-img and qemu-io are not installed");
-}
-
-/* A disk of random runs of random bytes, text, zeros and holes, in the file `name`. */
-static uint8_t *
-make_raw(const char *name, size_t size)
-{
-	PL_AUTOFREE char *path = pl_format("%s/%s", pl_test_folder(), name);
-	uint8_t *bytes = calloc(1, size);
-	FILE *f = fopen(path, "wb");
-
-	EXPECT(bytes && f);
-	for (size_t at = 0; at < size;) {
-		uint64_t want = 1 + rnd(rnd(4) ? 9000 : 300000), kind = rnd(4);
-		size_t n = (size_t)PL_MIN(size - at, want);
-
-		for (size_t i = 0; kind < 2 && i < n; i++)
-			bytes[at + i] = kind ? (uint8_t)rnd(256)
-					     : (uint8_t) "all work and no play "[i % 21];
-		at += n;
-	}
-	EXPECT_EQ(fwrite(bytes, 1, size, f), size);
-	fclose(f);
-	return bytes;
-}
-
-static int
-try_open(const char *name, const char *snapshot, unsigned flags, struct pl_disk **ret)
-{
-	PL_AUTOFREE char *path = pl_format("%s/%s", pl_test_folder(), name);
-	PL_AUTOUNREF struct pl_disk *file = NULL;
-	int r = pl_storage_open(path, flags & PLATTER_OPEN_WRITE, &file, &err);
-
-	return r < 0 ? r : pl_image_open(file, path, NULL, snapshot, flags, ret, &err);
-}
-
-static void
-expect_equal(struct pl_disk *disk, const uint8_t *bytes, size_t size)
-{
-	PL_AUTOFREE uint8_t *buf = malloc(size + 1);
-
-	EXPECT_EQ(disk->size, size);
-	EXPECT_OK(pl_read(disk, buf, size, 0, &err));
-	EXPECT_MEM(buf, bytes, size);
-	for (int i = 0; i < 300; i++) {
-		uint64_t at = rnd(size + 1), want = rnd(rnd(3) ? 3000 : 400000);
-		size_t n = (size_t)PL_MIN(size - at, want);
-
-		EXPECT_OK(pl_read(disk, buf, n, at, &err));
-		EXPECT_MEM(buf, bytes + at, n);
-	}
-}
-
-/* The map covers the disk without gaps, and its stored extents lie in the file. */
-static void
-expect_whole_map(struct pl_disk *disk)
-{
-	struct pl_extent e;
-
-	for (uint64_t at = 0; at < disk->size; at += e.length) {
-		EXPECT_OK(pl_map(disk, at, disk->size - at, &e, &err));
-		EXPECT(e.length > 0);
-		if (e.kind == PLATTER_DATA)
-			EXPECT(pl_in_range(e.stored_offset, e.decoder ? e.stored_length : e.length,
-					   e.below->size));
-	}
-}
-
-static void
-tell(struct pl_findings *findings, enum platter_severity severity, uint64_t offset,
-     const char *message)
-{
-	if (severity != PLATTER_NOTE)
-		printf("# %s at %" PRIu64 ": %s\n", severity == PLATTER_LEAK ? "leak" : "damage",
-		       offset, message);
-}
-
-static void
-expect_no_findings(struct pl_disk *disk)
-{
-	struct pl_findings findings = { .found = tell };
-
-	EXPECT_OK(pl_format_of(disk)->check(disk, &findings, &err));
-	EXPECT_EQ(findings.count[PLATTER_DAMAGE], 0);
-	EXPECT_EQ(findings.count[PLATTER_LEAK], 0);
-}
-
-static void
-expect_reads(const char *name, const char *snapshot, const uint8_t *bytes, size_t size)
-{
-	PL_AUTOUNREF struct pl_disk *disk = NULL;
-
-	EXPECT_OK(try_open(name, snapshot, 0, &disk));
-	EXPECT_STR(pl_format_of(disk)->info.name, "qcow2");
-	expect_equal(disk, bytes, size);
-	expect_whole_map(disk);
-	expect_no_findings(disk);
-}
+#include "images.h"
 
 /* Options of `qemu-img convert`; size 0: the usual. */
 static const struct {
@@ -189,7 +49,7 @@ TEST(what_qemu_converts_reads_the_same)
 		printf("# convert %s\n", conversions[i].convert);
 		run("qemu-img convert -f raw -O qcow2 %s raw.img image.qcow2",
 		    conversions[i].convert);
-		expect_reads("image.qcow2", NULL, bytes, size);
+		expect_reads("image.qcow2", "qcow2", bytes, size);
 	}
 }
 
@@ -212,11 +72,11 @@ TEST(chains_of_backing_files_read_the_same)
 	{
 		PL_AUTOUNREF struct pl_disk *flat = NULL;
 
-		EXPECT_OK(try_open("flat.img", NULL, 0, &flat));
+		EXPECT_OK(try_open("flat.img", 0, &flat));
 		EXPECT_STR(pl_format_of(flat)->info.name, "raw");
 		EXPECT_OK(pl_read(flat, bytes, MIB(4), 0, &err));
 	}
-	expect_reads("three.qcow2", NULL, bytes, MIB(4));
+	expect_reads("three.qcow2", "qcow2", bytes, MIB(4));
 }
 
 TEST(an_overlay_opens_alone)
@@ -227,10 +87,10 @@ TEST(an_overlay_opens_alone)
 	need_qemu();
 	free(make_raw("base.img", MIB(1)));
 	run("qemu-img create -f qcow2 -b base.img -F raw over.qcow2 && rm base.img");
-	EXPECT_EQ(try_open("over.qcow2", NULL, 0, &disk), -ENOENT);
+	EXPECT_EQ(try_open("over.qcow2", 0, &disk), -ENOENT);
 	EXPECT(strstr(err.message, "base.img") && strstr(err.message, "over.qcow2"));
 	EXPECT(strstr(err.hint, "backing=no"));
-	EXPECT_OK(try_open("over.qcow2", NULL, PLATTER_OPEN_NO_BACKING, &disk));
+	EXPECT_OK(try_open("over.qcow2", PLATTER_OPEN_NO_BACKING, &disk));
 	EXPECT_OK(pl_read(disk, bytes, sizeof bytes, 0, &err));
 	EXPECT(pl_is_zero(bytes, sizeof bytes));
 }
@@ -246,9 +106,9 @@ TEST(a_chain_that_closes_on_itself_is_refused)
 	    "a.qcow2 &&"
 	    "qemu-img create -f qcow2 self.qcow2 1M && qemu-img rebase -u -b self.qcow2 -F raw "
 	    "self.qcow2");
-	EXPECT_EQ(try_open("b.qcow2", NULL, 0, &disk), -EUCLEAN);
+	EXPECT_EQ(try_open("b.qcow2", 0, &disk), -EUCLEAN);
 	EXPECT(strstr(err.message, "other-name.qcow2"));
-	EXPECT_EQ(try_open("self.qcow2", NULL, 0, &disk), -EUCLEAN);
+	EXPECT_EQ(try_open("self.qcow2", 0, &disk), -EUCLEAN);
 }
 
 TEST(a_chain_of_a_hundred_is_refused)
@@ -259,7 +119,7 @@ TEST(a_chain_of_a_hundred_is_refused)
 	run("qemu-img create -f qcow2 0.qcow2 1M && cp 0.qcow2 t.qcow2 && for i in $(seq 100); do"
 	    " cp t.qcow2 $i.qcow2; qemu-img rebase -u -b $((i-1)).qcow2 -F qcow2 $i.qcow2 || exit; "
 	    "done");
-	EXPECT_EQ(try_open("100.qcow2", NULL, 0, &disk), -EFBIG);
+	EXPECT_EQ(try_open("100.qcow2", 0, &disk), -EFBIG);
 }
 
 TEST(an_image_reaches_files_only)
@@ -281,18 +141,18 @@ TEST(an_image_reaches_files_only)
 		run("qemu-img create -f qcow2 x.qcow2 1M && qemu-img rebase -u -b \"%s\" -F raw "
 		    "x.qcow2",
 		    names[i].name);
-		EXPECT_EQ(try_open("x.qcow2", NULL, 0, &disk), names[i].code);
+		EXPECT_EQ(try_open("x.qcow2", 0, &disk), names[i].code);
 	}
 	run("mkfifo fifo && qemu-img create -f qcow2 x.qcow2 1M && qemu-img rebase -u -b fifo -F "
 	    "raw x.qcow2");
-	EXPECT(try_open("x.qcow2", NULL, 0, &disk) < 0);
+	EXPECT(try_open("x.qcow2", 0, &disk) < 0);
 	free(make_raw("y.img", 512));
 	run("qemu-img convert -f raw -O vpc y.img y.vhd && qemu-img rebase -u -b y.vhd -F vpc "
 	    "x.qcow2");
-	EXPECT_OK(try_open("x.qcow2", NULL, 0, &disk));
+	EXPECT_OK(try_open("x.qcow2", 0, &disk));
 	pl_disk_unref(disk);
 	run("qemu-img rebase -u -b y.img -F bochs x.qcow2");
-	EXPECT_EQ(try_open("x.qcow2", NULL, 0, &disk), -ENOTSUP);
+	EXPECT_EQ(try_open("x.qcow2", 0, &disk), -ENOTSUP);
 	EXPECT(strstr(err.message, "bochs"));
 }
 
@@ -311,10 +171,10 @@ TEST(snapshots_read_as_the_disk_was)
 	    "qemu-img snapshot -c 1 s.qcow2 && qemu-io -c 'write -P 8 0 3M' s.qcow2");
 	after = malloc(MIB(3));
 	memset(after, 8, MIB(3));
-	expect_reads("s.qcow2", NULL, after, MIB(3));
-	expect_reads("s.qcow2", "monday", before, MIB(2));
-	expect_reads("s.qcow2", "1", before, MIB(2)); /* the id, not the name */
-	EXPECT_EQ(try_open("s.qcow2", "tuesday", 0, &none), -ENOENT);
+	expect_reads("s.qcow2", "qcow2", after, MIB(3));
+	expect_snapshot_reads("s.qcow2", "qcow2", "monday", before, MIB(2));
+	expect_snapshot_reads("s.qcow2", "qcow2", "1", before, MIB(2)); /* the id, not the name */
+	EXPECT_EQ(try_open_snapshot("s.qcow2", "tuesday", 0, &none), -ENOENT);
 }
 
 TEST(data_in_another_file_reads_the_same)
@@ -328,7 +188,7 @@ TEST(data_in_another_file_reads_the_same)
 		    "data_file=data.bin,data_file_raw=%s d.qcow2 2M &&"
 		    "qemu-img convert -n -f raw -O qcow2 raw.img d.qcow2",
 		    raw ? "on" : "off");
-		expect_reads("d.qcow2", NULL, bytes, MIB(2));
+		expect_reads("d.qcow2", "qcow2", bytes, MIB(2));
 	}
 }
 
@@ -354,9 +214,9 @@ TEST(encrypted_images_open_but_their_data_does_not)
 		SKIP("qemu-img cannot make encrypted images here");
 	run("qemu-io --object secret,id=s,data=abc --image-opts -c 'write -P 5 0 64k'"
 	    " driver=qcow2,file.filename=l.qcow2,encrypt.format=luks,encrypt.key-secret=s");
-	EXPECT_OK(try_open("l.qcow2", NULL, 0, &disk));
+	EXPECT_OK(try_open("l.qcow2", 0, &disk));
 	EXPECT_EQ(pl_read(disk, bytes, sizeof bytes, 0, &err), -ENOTSUP);
 	EXPECT(strstr(err.message, "LUKS"));
 	EXPECT_OK(pl_read(disk, bytes, sizeof bytes, KIB(512), &err));
-	expect_no_findings(disk);
+	expect_findings(disk, 0, 0);
 }
