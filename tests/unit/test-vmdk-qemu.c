@@ -3,61 +3,20 @@
  * test-vmdk-qemu.c - what qemu-img makes in each subformat, read back; what we make, judged
  * by qemu-img
  */
-#include <errno.h>
 #include <platter/platter.h>
-#include <stdarg.h>
-#include <stdlib.h>
 
-#include "bytes.h"
-#include "test.h"
-#include "text.h"
+#include "images.h"
 
 /* Grains end in it, and so does the last table's range. */
 #define SIZE (MIB(70) + 512 * 77)
 
-static struct platter_error err = PLATTER_ERROR_INIT;
-static uint32_t seed;
-
-static uint32_t
-rnd(uint32_t n)
-{
-	seed = seed * 1664525u + 1013904223u;
-	return (seed >> 8) % n;
-}
-
-/* Run a command in the test's folder; its output is shown only when it fails. */
-static void __attribute__((format(printf, 1, 2))) run(const char *format, ...)
-{
-	PL_AUTOFREE char *line = NULL;
-	PL_AUTOFREE char *command = NULL;
-	va_list args;
-
-	va_start(args, format);
-	if (vasprintf(&line, format, args) < 0)
-		line = NULL;
-	va_end(args);
-	command = pl_format("cd %s && { %s; } >log 2>&1 || { sed 's/^/# /' log; false; }",
-			    pl_test_folder(), line);
-	if (system(command) != 0)
-		pl_test_fail(__FILE__, __LINE__, "failed: %s", line);
-}
-
-static void
-need_qemu(void)
-{
-	if (system("qemu-img --version >/dev/null 2>&1 && qemu-io --version >/dev/null 2>&1") != 0)
-		SKIP("qemu-img and qemu-io are not installed");
-}
-
 /* Noise, text and gaps, in the file "raw". */
 static uint8_t *
-make_raw(size_t size)
+make_grains(size_t size)
 {
-	PL_AUTOFREE char *path = pl_format("%s/raw", pl_test_folder());
 	uint8_t *bytes = calloc(1, size);
-	FILE *f = fopen(path, "wb");
 
-	EXPECT(bytes && f);
+	EXPECT(bytes);
 	seed = 1;
 	for (size_t at = 0; at < size; at += rnd(2) ? rnd(4000000) : rnd(200000)) {
 		size_t want = rnd(150000), n = PL_MIN(size - at, want);
@@ -68,8 +27,7 @@ make_raw(size_t size)
 				noise ? (uint8_t)rnd(256) : (uint8_t) "a grain of salt "[i % 16];
 	}
 	bytes[size - 1] = 'e';
-	EXPECT_EQ(fwrite(bytes, 1, size, f), size);
-	fclose(f);
+	write_file("raw", bytes, size);
 	return bytes;
 }
 
@@ -84,7 +42,7 @@ open_place(const char *name)
 }
 
 static void
-expect_reads(const char *name, const uint8_t *bytes, size_t size)
+expect_vmdk(const char *name, const uint8_t *bytes, size_t size)
 {
 	struct platter_disk *disk = open_place(name);
 	PL_AUTOFREE uint8_t *buf = malloc(size);
@@ -112,12 +70,12 @@ TEST(each_subformat_of_qemu_img_is_read)
 	PL_AUTOFREE uint8_t *bytes = NULL;
 
 	need_qemu();
-	bytes = make_raw(SIZE);
+	bytes = make_grains(SIZE);
 	for (size_t i = 0; i < ARRAY_SIZE(subformats); i++) {
 		printf("# %s\n", subformats[i]);
 		run("rm -f d*.vmdk; qemu-img convert -f raw -O vmdk -o subformat=%s raw d.vmdk",
 		    subformats[i]);
-		expect_reads("d.vmdk", bytes, SIZE);
+		expect_vmdk("d.vmdk", bytes, SIZE);
 	}
 }
 
@@ -248,13 +206,13 @@ TEST(qemu_img_reads_what_is_written)
 
 	need_qemu();
 	for (size_t k = 0; k < ARRAY_SIZE(sizes); k++) {
-		PL_AUTOFREE uint8_t *bytes = make_raw(sizes[k]);
+		PL_AUTOFREE uint8_t *bytes = make_grains(sizes[k]);
 
 		for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 			printf("# %zu bytes, %s\n", sizes[k], options[i].value);
 			create("raw", "w.vmdk", &options[i], NULL);
 			expect_judged("w.vmdk");
-			expect_reads("w.vmdk", bytes, sizes[k]);
+			expect_vmdk("w.vmdk", bytes, sizes[k]);
 			run("grep -a '\"%s\"' w.vmdk", options[i].value);
 		}
 		create("raw", "w.vmdk", NULL, "zlib:1");
@@ -317,7 +275,7 @@ TEST(extents_that_exist_are_replaced_only_if_they_may)
 		.size = sizeof options, .options = &flat, .nr_options = 1, .no_sync = true
 	};
 	PL_AUTOFREE char *path = pl_format("%s/d.vmdk", pl_test_folder());
-	PL_AUTOFREE uint8_t *bytes = make_raw(MIB(1));
+	PL_AUTOFREE uint8_t *bytes = make_grains(MIB(1));
 	struct platter_copy_result result;
 	struct platter_disk *disk = open_place("raw");
 
@@ -333,20 +291,20 @@ TEST(extents_that_exist_are_replaced_only_if_they_may)
 	EXPECT(strstr(err.message, "part of the source"));
 	run("cmp raw d-flat.vmdk");
 	create("raw", "d.vmdk", &flat, NULL);
-	expect_reads("d.vmdk", bytes, MIB(1));
+	expect_vmdk("d.vmdk", bytes, MIB(1));
 }
 
 TEST(extents_are_named_after_their_descriptor)
 {
 	static const struct platter_key_value flat = { "subformat", "monolithicFlat" };
 	static const char *const bad[] = { "a:b.vmdk", "a\"b.vmdk", "a\\b.vmdk", "a\nb.vmdk" };
-	PL_AUTOFREE uint8_t *bytes = make_raw(MIB(1));
+	PL_AUTOFREE uint8_t *bytes = make_grains(MIB(1));
 	PL_AUTOFREE char *folder = pl_format("mkdir -p '%s/a.dir'", pl_test_folder());
 	static const struct platter_key_value vmdk[] = { { "subformat", "monolithicFlat" } };
 
 	EXPECT_EQ(system(folder), 0);
 	create("raw", "a.dir/My disk.VMDK", vmdk, NULL);
-	expect_reads("a.dir/My disk.VMDK", bytes, MIB(1));
+	expect_vmdk("a.dir/My disk.VMDK", bytes, MIB(1));
 	run("cmp raw 'a.dir/My disk-flat.VMDK'");
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		EXPECT_EQ(try_create("raw", bad[i], &flat, 1, NULL), -EINVAL);
@@ -392,9 +350,9 @@ TEST(zeros_hide_what_the_parent_has)
 		run("rm -f *.vmdk");
 		run("qemu-img create -f vmdk base.vmdk 40M && qemu-io -c 'write -P 1 0 40M' "
 		    "base.vmdk");
-		bytes = make_raw(SIZE);
+		bytes = make_grains(SIZE);
 		EXPECT_OK(try_create("raw", "top.vmdk", options, 2, NULL));
-		expect_reads("top.vmdk", bytes, SIZE);
+		expect_vmdk("top.vmdk", bytes, SIZE);
 		expect_same("top.vmdk", "raw");
 		run("qemu-img check top.vmdk");
 	}
@@ -408,7 +366,7 @@ TEST(overlay_knows_its_parent_by_its_content_id)
 	struct platter_disk *disk;
 
 	need_qemu();
-	free(make_raw(MIB(1)));
+	free(make_grains(MIB(1)));
 	run("qemu-img create -f vmdk base.vmdk 1M; qemu-img create -f qcow2 base.qcow2 1M");
 	create_empty("top.vmdk", MIB(1), options, 1);
 	run("grep -a '^parentFileNameHint=\"base.vmdk\"$' top.vmdk");
