@@ -16,6 +16,7 @@ int command_restore(const struct arguments *args);
 int command_clone(const struct arguments *args);
 int command_verify(const struct arguments *args);
 int command_compare(const struct arguments *args);
+int command_map(const struct arguments *args);
 int command_formats(const struct arguments *args);
 
 /*

@@ -19,7 +19,8 @@ static const struct {
 	{ "info", command_info },       { "create", command_create },
 	{ "convert", command_create },  { "restore", command_restore },
 	{ "clone", command_clone },     { "verify", command_verify },
-	{ "compare", command_compare }, { "formats", command_formats },
+	{ "compare", command_compare }, { "map", command_map },
+	{ "formats", command_formats },
 };
 
 int

@@ -50,6 +50,10 @@ const struct option_info option_table[NR_OPTIONS] = {
 			     "leave the GPT as it is in the source" },
 	[OPT_IGNORE_ZERO_TAIL] = { "ignore-zero-tail", 0, OPTION_FLAG, NULL, NULL,
 				   "take a longer disk that ends in zeros for equal" },
+	[OPT_OFFSET] = { "offset", 0, OPTION_OFFSET, "BYTE", NULL,
+			 "begin at this byte of the disk; else at 0" },
+	[OPT_LENGTH] = { "length", 0, OPTION_SIZE, "SIZE", NULL,
+			 "look at so many bytes; else to the end" },
 };
 
 #define COMMON           OPT_JSON, OPT_QUIET
@@ -73,6 +77,7 @@ static const enum option_id clone_options[] = { OPT_YES,    OPT_WIPE_REST,    OP
 static const enum option_id verify_options[] = { OPT_HASH, READING, COMMON_WITH_WORK, OPT_HELP };
 static const enum option_id compare_options[] = { OPT_IGNORE_ZERO_TAIL, READING, COMMON_WITH_WORK,
 						  OPT_HELP };
+static const enum option_id map_options[] = { OPT_OFFSET, OPT_LENGTH, READING, COMMON, OPT_HELP };
 static const enum option_id formats_options[] = { COMMON, OPT_HELP };
 
 const struct verb verb_table[] = {
@@ -109,6 +114,12 @@ const struct verb verb_table[] = {
 	{ "compare", "A B", 2, 2, "compare the contents of two disks, whatever their formats",
 	  "Exit status 0 means equal, 1 different.\n", "  platter compare laptop.qcow2 /dev/sda\n",
 	  compare_options },
+	{ "map", "PLACE", 1, 1, "say what of a disk is stored, and where",
+	  "A line for each extent: data, compressed, zero (reads as zeros, nothing stored), hole (never\n"
+	  "written) or bad, and where data stands in which file.  Depth 1 is the backing file.\n",
+	  "  platter map disk.qcow2\n"
+	  "  platter map --json --offset 1M --length 64K disk.vhdx@2\n",
+	  map_options },
 	{ "formats", "[NAME...]", 0, UINT32_MAX, "list what can be read, written and created",
 	  "With a NAME, everything about that format, and its options.\n",
 	  "  platter formats qcow2\n", formats_options },
@@ -250,7 +261,7 @@ set_count(const struct option_info *info, const char *text, uint64_t *ret, char 
 static int
 set_size(const struct option_info *info, const char *text, uint64_t *ret, char **ret_why)
 {
-	if (platter_parse_size(text, ret) < 0 || *ret == 0)
+	if (platter_parse_size(text, ret) < 0 || (*ret == 0 && info->kind == OPTION_SIZE))
 		return refuse(ret_why, "--%s is a size like 4G, 4GiB or 650MB, not '%s'",
 			      info->name, text);
 	return 0;
@@ -268,7 +279,8 @@ set_option(struct arguments *args, enum option_id id, const char *text, char **r
 	case OPTION_FORMAT: return check_format(info, text, ret_why);
 	case OPTION_CHOICE: return set_choice(info, text, &value->number, ret_why);
 	case OPTION_COUNT: return set_count(info, text, &value->number, ret_why);
-	case OPTION_SIZE: return set_size(info, text, &value->number, ret_why);
+	case OPTION_SIZE:
+	case OPTION_OFFSET: return set_size(info, text, &value->number, ret_why);
 	case OPTION_PAIRS: return add_pairs(args, text, ret_why);
 	default: return 0;
 	}

@@ -49,6 +49,8 @@ enum option_id {
 	OPT_WIPE_REST,
 	OPT_NO_GPT_FIX,
 	OPT_IGNORE_ZERO_TAIL,
+	OPT_OFFSET,
+	OPT_LENGTH,
 	NR_OPTIONS
 };
 
@@ -59,6 +61,7 @@ enum option_kind {
 	OPTION_MAYBE_TEXT, /* its argument may be left out: -c, -czstd, --compress=zstd */
 	OPTION_CHOICE,     /* one of `values` */
 	OPTION_SIZE,       /* bytes, as platter_parse_size() reads them; not 0 */
+	OPTION_OFFSET,     /* the same, or 0 */
 	OPTION_COUNT,      /* 1 to 1024 */
 	OPTION_PAIRS,      /* KEY=VALUE[,KEY=VALUE...]; may be given again */
 };

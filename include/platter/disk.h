@@ -143,17 +143,21 @@ struct platter_extent {
 	uint64_t offset; /* where it starts on the disk */
 	uint64_t length; /* > 0 */
 	enum platter_kind kind;
-	bool compressed; /* PLATTER_DATA: stored through a codec */
-	uint32_t depth;  /* 0: in the image itself; 1: in its backing file; ... */
-	uint64_t
-		stored_offset; /* PLATTER_DATA: byte in the file that holds it, UINT64_MAX unknown */
+	bool compressed;        /* PLATTER_DATA: stored through a codec */
+	uint32_t depth;         /* 0: in the image itself; 1: in its backing file; ... */
+	uint64_t stored_offset; /* PLATTER_DATA: byte of `stored_in`, UINT64_MAX unknown */
 	uint64_t stored_length; /* PLATTER_DATA: bytes stored; `length` unless compressed */
+	/*
+	 * PLATTER_DATA: the file or device that holds it, of split parts the first, whose offsets
+	 * go on through all.  Valid until the disk is closed; NULL unknown.
+	 */
+	const char *stored_in;
 };
 
 /*
  * The extent that starts at `offset` (< size), at most `length` bytes of it.  Calling
  * again at ret->offset + ret->length walks the whole disk.
- * Errors: -ERANGE, -EUCLEAN, -EIO.
+ * Errors: -ERANGE, -EUCLEAN, -EIO; -ENOTSUP: a stream has no map.
  */
 PLATTER_API int platter_map(struct platter_disk *disk, uint64_t offset, uint64_t length,
 			    struct platter_extent *ret, struct platter_error *err);

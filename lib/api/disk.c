@@ -163,6 +163,33 @@ platter_flush(struct platter_disk *disk, struct platter_error *err)
 	return pl_flush(disk->place->disk, err);
 }
 
+/* Where the bytes of a piece of data are. */
+static int
+find_stored(const struct pl_piece *p, struct platter_extent *ret, struct platter_error *err)
+{
+	struct pl_piece below;
+	int r;
+
+	if (p->leaf) {
+		ret->stored_in = p->leaf->name;
+		ret->stored_offset = p->leaf_offset;
+		ret->stored_length = p->length;
+		return 0;
+	}
+	ret->compressed = true;
+	ret->stored_length = p->extent.stored_length;
+	if (!ret->stored_length)
+		return 0;
+	r = pl_resolve(p->extent.below, p->extent.stored_offset, p->extent.stored_length, 0, &below,
+		       err);
+	/* An image in a compressed image: there is no byte of a file to name. */
+	if (r < 0 || below.kind != PLATTER_DATA || !below.leaf)
+		return r;
+	ret->stored_in = below.leaf->name;
+	ret->stored_offset = below.leaf_offset;
+	return 0;
+}
+
 int
 platter_map(struct platter_disk *disk, uint64_t offset, uint64_t length, struct platter_extent *ret,
 	    struct platter_error *err)
@@ -174,6 +201,8 @@ platter_map(struct platter_disk *disk, uint64_t offset, uint64_t length, struct 
 		return pl_invalid(err, "no disk to map");
 	if (!length)
 		return pl_invalid(err, "a map of no bytes");
+	if (disk->place->disk->sequential)
+		return pl_unsupported(err, PLATTER_NO_OFFSET, "a stream has no map");
 	r = pl_resolve(disk->place->disk, offset, length, PL_RESOLVE_LEAF_HOLES, &p, err);
 	if (r < 0)
 		return r;
@@ -184,10 +213,5 @@ platter_map(struct platter_disk *disk, uint64_t offset, uint64_t length, struct 
 		.depth = p.depth,
 		.stored_offset = UINT64_MAX,
 	};
-	if (p.kind != PLATTER_DATA)
-		return 0;
-	ret->compressed = !p.leaf;
-	ret->stored_offset = p.leaf ? p.leaf_offset : p.extent.stored_offset;
-	ret->stored_length = p.leaf ? p.length : p.extent.stored_length;
-	return 0;
+	return p.kind == PLATTER_DATA ? find_stored(&p, ret, err) : 0;
 }

@@ -82,6 +82,22 @@ def test_work():
     answers("verify", "verify", path("a.qcow2"), status=(1, 3))
 
 
+def test_map():
+    """map answers as its schema says: compressed, in a partition, in a chain, cut by damage."""
+    disk = disk_of_everything()
+    platter("create", "-c", disk, path("a.qcow2"))
+    for place in (disk, path("a.qcow2"), path("a.qcow2") + "@2"):
+        answers("map", "map", place)
+    answers("map", "map", "--offset=48M", disk)
+    answers("error", "map", path("missing"), status=3)
+    platter("create", disk, path("b.vdi"))
+    with open(path("b.vdi"), "r+b") as f:
+        f.truncate(os.stat(path("b.vdi")).st_size - MIB)
+    r = platter("map", "--json", path("b.vdi"), status=3)
+    validate(r.json(), "map")
+    expect("error" in r.json() and r.json()["extents"], f"no extents before the damage: {r}")
+
+
 def test_formats():
     """formats answers as its schema says, with and without a name."""
     answers("formats", "formats")
