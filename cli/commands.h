@@ -17,6 +17,7 @@ int command_clone(const struct arguments *args);
 int command_verify(const struct arguments *args);
 int command_compare(const struct arguments *args);
 int command_map(const struct arguments *args);
+int command_measure(const struct arguments *args);
 int command_formats(const struct arguments *args);
 
 /*

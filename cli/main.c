@@ -20,7 +20,7 @@ static const struct {
 	{ "convert", command_create },  { "restore", command_restore },
 	{ "clone", command_clone },     { "verify", command_verify },
 	{ "compare", command_compare }, { "map", command_map },
-	{ "formats", command_formats },
+	{ "measure", command_measure }, { "formats", command_formats },
 };
 
 int

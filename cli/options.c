@@ -54,6 +54,7 @@ const struct option_info option_table[NR_OPTIONS] = {
 			 "begin at this byte of the disk; else at 0" },
 	[OPT_LENGTH] = { "length", 0, OPTION_SIZE, "SIZE", NULL,
 			 "look at so many bytes; else to the end" },
+	[OPT_SIZE] = { "size", 0, OPTION_SIZE, "SIZE", NULL, "of an empty disk of this size" },
 };
 
 #define COMMON           OPT_JSON, OPT_QUIET
@@ -77,6 +78,9 @@ static const enum option_id clone_options[] = { OPT_YES,    OPT_WIPE_REST,    OP
 static const enum option_id verify_options[] = { OPT_HASH, READING, COMMON_WITH_WORK, OPT_HELP };
 static const enum option_id compare_options[] = { OPT_IGNORE_ZERO_TAIL, READING, COMMON_WITH_WORK,
 						  OPT_HELP };
+static const enum option_id measure_options[] = { OPT_SIZE,     OPT_FORMAT,       OPT_OPTION,
+						  OPT_COMPRESS, OPT_SPARSE,       OPT_THREADS,
+						  READING,      COMMON_WITH_WORK, OPT_HELP };
 static const enum option_id map_options[] = { OPT_OFFSET, OPT_LENGTH, READING, COMMON, OPT_HELP };
 static const enum option_id formats_options[] = { COMMON, OPT_HELP };
 
@@ -115,11 +119,21 @@ const struct verb verb_table[] = {
 	  "Exit status 0 means equal, 1 different.\n", "  platter compare laptop.qcow2 /dev/sda\n",
 	  compare_options },
 	{ "map", "PLACE", 1, 1, "say what of a disk is stored, and where",
-	  "A line for each extent: data, compressed, zero (reads as zeros, nothing stored), hole (never\n"
+	  "A line for each extent: data, compressed, zero (reads as zeros, nothing stored), hole "
+	  "(never\n"
 	  "written) or bad, and where data stands in which file.  Depth 1 is the backing file.\n",
 	  "  platter map disk.qcow2\n"
 	  "  platter map --json --offset 1M --length 64K disk.vhdx@2\n",
 	  map_options },
+	{ "measure", "[SOURCE]", 0, 1, "say how large an image would be, without making it",
+	  "Of SOURCE, or of an empty disk (--size); in one format (-O) or in all.  Zeros that "
+	  "SOURCE\n"
+	  "stores count as data unless --sparse is given, which reads all of it; -c compresses "
+	  "it.\n",
+	  "  platter measure /dev/sda\n"
+	  "  platter measure -O qcow2 -o cluster_size=1M --sparse=auto disk.vmdk\n"
+	  "  platter measure --size 2T -O vhdx\n",
+	  measure_options },
 	{ "formats", "[NAME...]", 0, UINT32_MAX, "list what can be read, written and created",
 	  "With a NAME, everything about that format, and its options.\n",
 	  "  platter formats qcow2\n", formats_options },

@@ -51,6 +51,7 @@ enum option_id {
 	OPT_IGNORE_ZERO_TAIL,
 	OPT_OFFSET,
 	OPT_LENGTH,
+	OPT_SIZE,
 	NR_OPTIONS
 };
 

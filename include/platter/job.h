@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * platter/job.h - the work: copy, restore, verify, compare
+ * platter/job.h - the work: copy, measure, restore, verify, compare
  *
  * Every job runs on all processors, holds a bounded amount of memory whatever the
  * size of the disk, reports through a `struct platter_progress` (may be NULL) and
@@ -85,6 +85,54 @@ PLATTER_API int platter_create(struct platter_disk *source, const char *target,
 PLATTER_API int platter_create_empty(const char *target, uint64_t size,
 				     const struct platter_create_options *options,
 				     struct platter_error *err);
+
+struct platter_measure_options {
+	size_t size;                             /* sizeof(struct platter_measure_options) */
+	const char *format;                      /* of the image; NULL: raw */
+	const struct platter_key_value *options; /* these as in platter_create_options */
+	size_t nr_options;
+	const char *compress;
+	enum platter_sparse sparse;
+	/*
+	 * Read the disk and leave out the zeros that it stores, as platter_create() does.  Else
+	 * they count as data, and only the disk's map is looked at.  With compression, or a source
+	 * that is a stream, everything is read anyhow.
+	 */
+	bool look_for_zeros;
+	unsigned threads;
+};
+
+struct platter_measure_result {
+	uint64_t size;     /* bytes of the disk */
+	uint64_t data;     /* of these that would be stored */
+	uint64_t bad;      /* of these that are known as unreadable */
+	uint64_t required; /* bytes that the image would be long, all its files together */
+	uint64_t written;  /* of these written; the rest would be holes of the file */
+	/*
+	 * How long it may become: every byte of the disk stored, nothing of it compressible.
+	 * UINT64_MAX: the format has no room for that.
+	 */
+	uint64_t full;
+	double seconds;
+};
+
+/*
+ * Tell how large the image would be that platter_create() makes of `source`, writing nothing:
+ * the format's own writer lays it out, as if it were to be called "image": the names of several
+ * files may stand in one of them.  A file that options name (backing_file=PATH) counts from
+ * the current folder.
+ * Errors: -EINVAL, -ENOTSUP, -EFBIG: it cannot be made; -EIO, -EUCLEAN, -ECANCELED, -ENOMEM.
+ */
+PLATTER_API int platter_measure(struct platter_disk *source,
+				const struct platter_measure_options *options,
+				struct platter_progress *progress,
+				struct platter_measure_result *ret, struct platter_error *err);
+
+/* The same of a disk of `size` bytes that holds nothing; see platter_create_empty(). */
+PLATTER_API int platter_measure_empty(uint64_t size, const struct platter_measure_options *options,
+				      struct platter_progress *progress,
+				      struct platter_measure_result *ret,
+				      struct platter_error *err);
 
 struct platter_restore_options {
 	size_t size;     /* sizeof(struct platter_restore_options) */

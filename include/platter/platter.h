@@ -5,7 +5,7 @@
  *
  * platter/disk.h	open a place; read, write and map it (start here)
  * platter/describe.h	what it is, layer by layer
- * platter/job.h	create, restore, verify, compare
+ * platter/job.h	create, measure, restore, verify, compare
  * platter/change.h	images changed in place: resize, snapshots, repair, chains
  * platter/format.h	what can be read and written
  * platter/progress.h	progress and cancelling

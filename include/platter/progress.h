@@ -19,8 +19,8 @@ extern "C" {
 #endif
 
 struct platter_progress_event {
-	const char
-		*phase; /* "copying", "verifying", "comparing", "checking", "reading", "hashing" */
+	/* "copying", "verifying", "comparing", "checking", "reading", "hashing", "measuring" */
+	const char *phase;
 	uint64_t done;  /* bytes of the disk dealt with in this phase */
 	uint64_t total; /* of so many, or UINT64_MAX if not known */
 	uint64_t moved; /* bytes really read: holes are dealt with but not moved */

@@ -4,6 +4,7 @@
 
 #include "api.h"
 #include "create.h"
+#include "measure.h"
 #include "progress.h"
 
 int
@@ -40,6 +41,48 @@ platter_create_empty(const char *target, uint64_t size,
 		return pl_invalid(err, "no target, or a size that is too large, to create");
 	r = pl_api_options(&o, sizeof o, options, err);
 	return r < 0 ? r : pl_create_empty(target, size, &o, err);
+}
+
+/* `source` NULL: an empty disk of `size` bytes. */
+static int
+measure(struct platter_disk *source, uint64_t size, const struct platter_measure_options *options,
+	struct platter_progress *progress, struct platter_measure_result *ret,
+	struct platter_error *err)
+{
+	struct platter_measure_result result = { 0 };
+	struct platter_measure_options o;
+	struct pl_meter clock;
+	int r = pl_api_options(&o, sizeof o, options, err);
+
+	if (r < 0)
+		return r;
+	pl_meter_start(&clock, NULL, "", 0);
+	r = source ? pl_measure(source->place->disk, &o, progress, &result, err)
+		   : pl_measure_empty(size, &o, progress, &result, err);
+	result.seconds = pl_meter_seconds(&clock);
+	if (r == 0)
+		*ret = result;
+	return r;
+}
+
+int
+platter_measure(struct platter_disk *source, const struct platter_measure_options *options,
+		struct platter_progress *progress, struct platter_measure_result *ret,
+		struct platter_error *err)
+{
+	if (!source || !ret)
+		return pl_invalid(err, "no source to measure");
+	return measure(source, 0, options, progress, ret, err);
+}
+
+int
+platter_measure_empty(uint64_t size, const struct platter_measure_options *options,
+		      struct platter_progress *progress, struct platter_measure_result *ret,
+		      struct platter_error *err)
+{
+	if (size > INT64_MAX || !ret)
+		return pl_invalid(err, "a size that is too large to measure");
+	return measure(NULL, size, options, progress, ret, err);
 }
 
 int

@@ -80,6 +80,20 @@ check_options(const struct pl_format *format, const struct platter_create_option
 	return 0;
 }
 
+int
+pl_create_format(const char *target, const struct platter_create_options *options,
+		 const struct pl_format **ret, struct platter_error *err)
+{
+	const struct pl_format *format = NULL;
+	int r = choose_format(target, options, &format, err);
+
+	if (r == 0)
+		r = check_options(format, options, err);
+	if (r == 0)
+		*ret = format;
+	return r;
+}
+
 /* "zstd:7" -> "zstd", 7. */
 static int
 parse_compress(const char *text, char *codec, size_t n, int *ret_level, struct platter_error *err)
@@ -146,33 +160,43 @@ pl_refuse_same_file(const struct pl_place *source, const char *target, struct pl
 	return 0;
 }
 
+int
+pl_create_writer(const struct pl_format *format, const struct platter_create_options *o,
+		 struct pl_create_request *request, struct pl_writer **ret,
+		 struct platter_error *err)
+{
+	char codec[16];
+	int r;
+
+	request->options = o->options;
+	request->nr_options = o->nr_options;
+	request->level = INT_MIN;
+	if (o->compress) {
+		r = parse_compress(o->compress, codec, sizeof codec, &request->level, err);
+		if (r < 0)
+			return r;
+		request->codec = codec;
+	}
+	r = format->create(request, ret, err);
+	request->codec = NULL;
+	return r;
+}
+
 static int
 make_writer(struct creation *c, uint64_t size, uint32_t sector_size, struct platter_error *err)
 {
-	const struct platter_create_options *o = c->options;
 	struct pl_create_request request = {
 		.file = c->file,
 		.size = size,
 		.sector_size = sector_size,
-		.options = o->options,
-		.nr_options = o->nr_options,
-		.level = INT_MIN,
-		.resume = o->resume,
+		.resume = c->options->resume,
 	};
-	char codec[16];
-	int r;
 
-	if (o->compress) {
-		r = parse_compress(o->compress, codec, sizeof codec, &request.level, err);
-		if (r < 0)
-			return r;
-		request.codec = codec;
-	}
 	c->related = pl_related_new(c->target, err);
 	if (!c->related)
 		return err ? err->code : -ENOMEM;
 	request.related = c->related;
-	return c->format->create(&request, &c->writer, err);
+	return pl_create_writer(c->format, c->options, &request, &c->writer, err);
 }
 
 static int
@@ -458,9 +482,7 @@ pl_create(struct pl_place *source, const char *target, const struct platter_crea
 	};
 	int r;
 
-	r = choose_format(target, options, &c.format, err);
-	if (r == 0)
-		r = check_options(c.format, options, err);
+	r = pl_create_format(target, options, &c.format, err);
 	if (r == 0)
 		r = pl_refuse_same_file(source, target, err);
 	if (r == 0 && options->resume && source->disk->sequential)
@@ -492,9 +514,7 @@ pl_create_empty(const char *target, uint64_t size, const struct platter_create_o
 	struct pl_storage_create how = { .split = options->split, .overwrite = options->overwrite };
 	int r;
 
-	r = choose_format(target, options, &c.format, err);
-	if (r == 0)
-		r = check_options(c.format, options, err);
+	r = pl_create_format(target, options, &c.format, err);
 	if (r == 0)
 		r = pl_storage_create(target, &how, &c.file, err);
 	if (r < 0)

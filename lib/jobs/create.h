@@ -5,6 +5,7 @@
 
 #include <platter/job.h>
 
+#include "format.h"
 #include "place.h"
 
 int pl_create(struct pl_place *source, const char *target,
@@ -20,6 +21,15 @@ int pl_restore_check(struct pl_place *source, const char *target,
 int pl_restore(struct pl_place *source, const char *target,
 	       const struct platter_restore_options *options, struct platter_progress *progress,
 	       struct platter_copy_result *ret, struct platter_error *err);
+
+/* The format that is asked for, by name or by the ending of `target`, and whether it has the options. */
+int pl_create_format(const char *target, const struct platter_create_options *options,
+		     const struct pl_format **ret, struct platter_error *err);
+
+/* A writer of a format that has one: `request` tells of the file and the disk, `options` how. */
+int pl_create_writer(const struct pl_format *format, const struct platter_create_options *options,
+		     struct pl_create_request *request, struct pl_writer **ret,
+		     struct platter_error *err);
 
 /*
  * Compare what was written with the source (or, where the source was a stream, its hash

@@ -65,6 +65,11 @@ void pl_leaf_grown(struct pl_leaf *leaf, uint64_t size);
 /* output.c: make the parts of a set up to the one that holds byte `size` - 1. */
 int pl_output_add_parts(struct pl_leaf *leaf, uint64_t size, struct platter_error *err);
 
+/* count.c: files beside one that is only counted; NULL or -ENOTSUP: it is not one of those. */
+int pl_count_beside(struct pl_disk *file, const struct pl_storage_beside *how, struct pl_disk **ret,
+		    struct platter_error *err);
+char *pl_count_beside_path(struct pl_disk *file, size_t index);
+
 /* split.c: the names of a set whose first part is `path`; *ret_nr is 1 if it is no set. */
 int pl_split_find(const char *path, char ***ret_names, size_t *ret_nr, struct platter_error *err);
 void pl_split_free_names(char **names, size_t nr);

@@ -378,8 +378,11 @@ pl_storage_create_beside(struct pl_disk *file, const struct pl_storage_beside *h
 {
 	static const struct pl_storage_create afresh;
 	struct pl_leaf *first = pl_leaf_of(file), *leaf;
-	int r = check_can_have_beside(first, file, err);
+	int r = first ? 0 : pl_count_beside(file, how, ret, NULL);
 
+	if (!first && r != -ENOTSUP)
+		return r < 0 ? pl_no_memory(err) : 0;
+	r = check_can_have_beside(first, file, err);
 	if (r == 0)
 		r = pl_leaf_new(file->name, how->split ? PL_MAX_PARTS : 1, &leaf, err);
 	if (r < 0)
@@ -407,7 +410,9 @@ pl_storage_beside_path(struct pl_disk *file, size_t index)
 {
 	const struct pl_leaf *leaf = pl_leaf_of(file);
 
-	leaf = leaf ? leaf->output.beside : NULL;
+	if (!leaf)
+		return pl_count_beside_path(file, index);
+	leaf = leaf->output.beside;
 	return leaf && index < leaf->nr_parts ? final_name(leaf, index) : NULL;
 }
 

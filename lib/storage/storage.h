@@ -69,6 +69,18 @@ char *pl_storage_beside_path(struct pl_disk *file, size_t index);
 const char *pl_storage_beside_now(struct pl_disk *file, const char *path);
 
 /*
+ * A growable file that keeps nothing of what is written to it but how long it is and how much
+ * was written.  Nothing can be read back.  It has files beside it that are like it.
+ */
+int pl_storage_count(struct pl_disk **ret, struct platter_error *err);
+
+/* Count [at, at + n) as written. */
+void pl_storage_count_range(struct pl_disk *disk, uint64_t at, uint64_t n);
+
+/* How long it is and how much was written, together with the files beside it. */
+void pl_storage_counted(struct pl_disk *disk, uint64_t *ret_length, uint64_t *ret_written);
+
+/*
  * The file is whole: bring it to stable storage (unless !sync) and give it its name,
  * without replacing a file that appeared meanwhile unless `overwrite` was set.
  */

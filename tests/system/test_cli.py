@@ -7,7 +7,7 @@ import re
 import lib
 from lib import BUILD, ROOT, expect, expect_equal, mixed_raw, path, platter, run
 
-VERBS = ("info", "create", "convert", "restore", "clone", "verify", "compare", "map", "formats")
+VERBS = ("info", "create", "convert", "restore", "clone", "verify", "compare", "map", "measure", "formats")
 
 
 def options_of(verb):

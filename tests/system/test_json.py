@@ -98,6 +98,17 @@ def test_map():
     expect("error" in r.json() and r.json()["extents"], f"no extents before the damage: {r}")
 
 
+def test_measure():
+    """measure answers as its schema says: one format, all, an empty disk, one that is too large."""
+    disk = disk_of_everything()
+    answers("measure", "measure", disk)
+    answers("measure", "measure", "-O", "qcow2", "-c", disk)
+    answers("measure", "measure", "--size=3T")
+    answers("error", "measure", "--size=64T", "-O", "vhd", status=3)
+    answers("error", "measure", path("missing"), status=3)
+    answers("error", "measure", status=2)
+
+
 def test_formats():
     """formats answers as its schema says, with and without a name."""
     answers("formats", "formats")
@@ -118,7 +129,7 @@ def test_errors():
 def test_progress():
     """Every line of --progress=json is as its schema says."""
     for words in (["create", "--verify", "--hash", "sha256", mixed_raw("a"), path("b.qcow2")], ["verify", path("b.qcow2")],
-                  ["compare", path("a"), path("b.qcow2")]):
+                  ["compare", path("a"), path("b.qcow2")], ["measure", "--sparse=auto", path("a")]):
         r = platter(*words, "--progress=json")
         for line in r.errors.splitlines():
             validate(json.loads(line), "progress")

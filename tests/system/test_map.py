@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """platter map: beside qemu-img map, on disks of many extents, within bounds."""
 import json
+import os
 import shutil
 import struct
 
@@ -208,3 +209,22 @@ def test_large_and_sparse():
     r = platter("map", path("a.vhdx"))
     expect(r.seconds < 10 and r.rss < 128 * MIB, str(r))
     expect_equal(len([l for l in r.text.splitlines() if " data  " in l]), 3, "lines of data")
+
+
+def survives(place):
+    for words in (["map", "-q"], ["measure", "-q", "-O", "vhdx"]):
+        r = lib.asan_platter(*words, place, status=(0, 3), timeout=60)
+        expect("runtime error" not in r.errors, str(r))
+
+
+@lib.weight(2)
+def test_hostile_images():
+    """map and measure of every fuzz seed, and of every broken sample of the corpus that is small as stored, end
+    well under the sanitizers."""
+    top = os.path.join(lib.ROOT, "fuzz/seeds")
+    for base, _, names in os.walk(top):
+        for name in names:
+            survives(os.path.join(base, name))
+    for s in lib.manifest():
+        if s.kind == "broken" and os.path.isfile(s.stored) and os.stat(s.stored).st_size < MIB:
+            survives(lib.unpacked(s.stored, s.member(), exact=False))
