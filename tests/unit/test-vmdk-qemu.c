@@ -383,3 +383,37 @@ TEST(overlay_knows_its_parent_by_its_content_id)
 	EXPECT_EQ(try_create("raw", "other.vmdk", options, 1, NULL), -ENOENT);
 	run("! ls other* flat* stream*");
 }
+
+/* The bytes of the disk that the map calls holes, in how many steps. */
+static uint64_t
+holes_of(const char *name, unsigned *ret_steps)
+{
+	struct platter_disk *disk = open_place(name);
+	uint64_t size = platter_size(disk), at = 0, holes = 0;
+
+	for (*ret_steps = 0; at < size; (*ret_steps)++) {
+		struct platter_extent e;
+
+		EXPECT_OK(platter_map(disk, at, size - at, &e, &err));
+		holes += e.kind == PLATTER_HOLE ? e.length : 0;
+		at += e.length;
+	}
+	platter_close(disk);
+	return holes;
+}
+
+/* The tables of 2 KiB, 16384 of them, are a hole of the file: it is not read piece by piece. */
+TEST(blank_tables_in_a_hole_of_the_file_are_passed_in_one_step)
+{
+	unsigned sparse, dense;
+
+	need_qemu();
+	run("truncate -s 512G big && printf x | dd of=big bs=1 seek=256G conv=notrunc &&"
+	    " printf y | dd of=big bs=1 seek=384G conv=notrunc");
+	create("big", "big.vmdk", NULL, NULL);
+	EXPECT_EQ(holes_of("big.vmdk", &sparse), GIB(512) - KIB(128));
+	EXPECT(sparse < 20);
+	/* The same tables, stored as zeros. */
+	run("cp --sparse=never big.vmdk dense.vmdk");
+	EXPECT_EQ(holes_of("dense.vmdk", &dense), GIB(512) - KIB(128));
+}

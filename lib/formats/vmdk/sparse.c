@@ -777,6 +777,28 @@ get_table(const struct vmdk_sparse *s, size_t number, uint8_t ret[static VMDK_MA
 	return r;
 }
 
+/*
+ * The number of tables from `number` on, up to `nr`, that are blank without being read: they
+ * follow each other in a hole of the file.  Of an empty disk of 64 TiB these are 4 GiB.
+ */
+static size_t
+tables_in_hole(const struct vmdk_sparse *s, size_t number, uint64_t nr)
+{
+	uint64_t at = number < s->nr_tables ? s->tables_at[number] : 0;
+	struct pl_piece p;
+	size_t i = 0;
+
+	nr = PL_MIN(nr, s->nr_tables - number);
+	if (!nr || !table_fits(s, at) ||
+	    pl_resolve(s->file, at, nr * s->table_bytes, PL_RESOLVE_LEAF_HOLES, &p, NULL) < 0 ||
+	    p.kind == PLATTER_DATA || p.kind == PLATTER_BAD)
+		return 0;
+	nr = PL_MIN(nr, p.length / s->table_bytes);
+	while (i < nr && s->tables_at[number + i] == at + (uint64_t)i * s->table_bytes)
+		i++;
+	return i;
+}
+
 int
 pl_vmdk_grain_get(const struct vmdk_sparse *s, uint64_t number, struct vmdk_grain *ret,
 		  struct platter_error *err)
@@ -816,5 +838,13 @@ pl_vmdk_sparse_map(const struct vmdk_sparse *s, uint64_t base, uint64_t offset, 
 	r = get_table(s, number, table, err);
 	if (r < 0)
 		return r;
+	if (pl_is_zero(table, s->table_bytes)) {
+		end = number + 1;
+		if (end * span - offset < length)
+			end += tables_in_hole(s, end, length / span + 1);
+		*ret = (struct pl_extent){ .length = PL_MIN(end * span, s->capacity) - offset,
+					   .kind = PLATTER_HOLE };
+		return 0;
+	}
 	return map_in_table(s, table, base, offset, length, ret, err);
 }
