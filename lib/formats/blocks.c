@@ -335,59 +335,109 @@ pl_claims_done(struct pl_claims *c)
 	*c = (struct pl_claims){ 0 };
 }
 
-/* See that `places` has room for `nr` blocks. */
-static int
-make_room(struct pl_block_writer *b, uint64_t nr, struct platter_error *err)
+/* Bytes of the file from the data of a block to that of the one that is begun next. */
+static uint64_t
+stride_of(const struct pl_block_writer *b)
 {
-	uint64_t room = PL_MAX(b->nr_places * 2, nr);
-	uint64_t *places;
+	return (uint64_t)b->lead + b->block_size;
+}
 
-	if (nr <= b->nr_places)
+/* The first run that ends behind block `index`, nr_runs if there is none: mostly the last. */
+static size_t
+find_run(const struct pl_block_writer *b, uint64_t index)
+{
+	size_t low = 0, high = b->nr_runs;
+
+	if (!high || index >= b->runs[high - 1].first + b->runs[high - 1].nr)
+		return high;
+	if (index >= b->runs[high - 1].first)
+		return high - 1;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (b->runs[middle].first + b->runs[middle].nr <= index)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Where a block is that may lie in the run at `i`, as pl_block_writer_at() says. */
+static uint64_t
+place_in_run(const struct pl_block_writer *b, size_t i, uint64_t index)
+{
+	const struct pl_block_run *run;
+
+	if (i == b->nr_runs || index < b->runs[i].first)
 		return 0;
-	places = room > SIZE_MAX ? NULL : pl_realloc_array(b->places, (size_t)room, sizeof *places);
-	if (!places)
-		return pl_no_memory(err);
-	memset(places + b->nr_places, 0, (size_t)(room - b->nr_places) * sizeof *places);
-	b->places = places;
-	b->nr_places = room;
+	run = &b->runs[i];
+	return run->place == PL_BLOCK_ZERO ? PL_BLOCK_ZERO
+					   : run->place + (index - run->first) * stride_of(b);
+}
+
+/* Note `nr` blocks from `first` on, none of which is in a run yet; they come before the run at `i`. */
+static int
+add_run(struct pl_block_writer *b, size_t i, uint64_t first, uint64_t nr, uint64_t place,
+	struct platter_error *err)
+{
+	struct pl_block_run *before = i ? &b->runs[i - 1] : NULL;
+
+	if (before && before->first + before->nr == first &&
+	    (place == PL_BLOCK_ZERO ? before->place == PL_BLOCK_ZERO
+				    : before->place != PL_BLOCK_ZERO &&
+					      before->place + before->nr * stride_of(b) == place)) {
+		before->nr += nr;
+		return 0;
+	}
+	if (b->nr_runs == b->room) {
+		size_t room = b->room ? b->room * 2 : 16;
+		struct pl_block_run *runs = pl_realloc_array(b->runs, room, sizeof *runs);
+
+		if (!runs)
+			return pl_no_memory(err);
+		b->runs = runs;
+		b->room = room;
+	}
+	memmove(b->runs + i + 1, b->runs + i, (b->nr_runs - i) * sizeof *b->runs);
+	b->runs[i] = (struct pl_block_run){ first, nr, place };
+	b->nr_runs++;
 	return 0;
 }
 
-int
-pl_block_writer_init(struct pl_block_writer *b, uint64_t size, uint32_t block_size, uint32_t lead,
-		     struct platter_error *err)
+void
+pl_block_writer_init(struct pl_block_writer *b, uint32_t block_size, uint32_t lead)
 {
 	*b = (struct pl_block_writer){ .block_size = block_size, .lead = lead, .limit = INT64_MAX };
-	if (size == UINT64_MAX || !size)
-		return 0;
-	/* From the start, and without touching it: a large and empty disk costs nothing. */
-	b->nr_places = pl_div_round_up(size, block_size);
-	b->places = calloc((size_t)b->nr_places, sizeof *b->places);
-	return b->places ? 0 : pl_no_memory(err);
 }
 
 void
 pl_block_writer_done(struct pl_block_writer *b)
 {
-	free(b->places);
-	b->places = NULL;
+	free(b->runs);
+	b->runs = NULL;
 }
 
+/* See that a block is begun; *ret is where its data is. */
 static int
-begin_block(struct pl_block_writer *b, uint64_t index, struct platter_error *err)
+begin_block(struct pl_block_writer *b, uint64_t index, uint64_t *ret, struct platter_error *err)
 {
-	uint64_t need = (uint64_t)b->lead + b->block_size;
-	int r = make_room(b, index + 1, err);
+	size_t i = find_run(b, index);
+	int r;
 
-	if (r < 0 || b->places[index])
-		return r;
-	if (!pl_in_range(b->frontier, need, b->limit))
+	*ret = place_in_run(b, i, index);
+	if (*ret)
+		return 0;
+	if (!pl_in_range(b->frontier, stride_of(b), b->limit))
 		return pl_over_limit(err, PLATTER_NO_OFFSET,
 				     "the image file would pass %" PRIu64
 				     " bytes, the limit of the format",
 				     b->limit);
-	b->places[index] = b->frontier + b->lead;
-	b->frontier += need;
+	*ret = b->frontier + b->lead;
+	r = add_run(b, i, index, 1, *ret, err);
+	if (r < 0)
+		return r;
+	b->frontier += stride_of(b);
 	b->nr_begun++;
 	return 0;
 }
@@ -397,18 +447,18 @@ pl_block_writer_place(struct pl_block_writer *b, uint64_t offset, uint64_t lengt
 		      uint64_t *ret_length, struct platter_error *err)
 {
 	uint64_t first = offset / b->block_size, last = (offset + length - 1) / b->block_size, i;
-	uint64_t in_block = offset % b->block_size;
-	int r = begin_block(b, first, err);
+	uint64_t in_block = offset % b->block_size, at = 0, next;
+	int r = begin_block(b, first, &at, err);
 
 	/* What lies between the data of two blocks ends a run. */
 	for (i = first + 1; r == 0 && i <= last; i++) {
-		r = begin_block(b, i, err);
-		if (r < 0 || b->places[i] != b->places[i - 1] + b->block_size)
+		r = begin_block(b, i, &next, err);
+		if (r < 0 || next != at + (i - first) * b->block_size)
 			break;
 	}
 	if (r < 0)
 		return r;
-	*ret_at = b->places[first] + in_block;
+	*ret_at = at + in_block;
 	*ret_length = PL_MIN(length, (i - first) * b->block_size - in_block);
 	return 0;
 }
@@ -419,17 +469,16 @@ pl_block_writer_mark_zero(struct pl_block_writer *b, uint64_t offset, uint64_t l
 {
 	uint64_t first = pl_div_round_up(offset, b->block_size);
 	uint64_t end = pl_div_round_up(offset + length, b->block_size);
-	int r = make_room(b, end, err);
 
-	for (uint64_t i = first; r == 0 && i < end; i++)
-		b->places[i] = PL_BLOCK_ZERO;
-	return r;
+	if (first >= end)
+		return 0;
+	return add_run(b, find_run(b, first), first, end - first, PL_BLOCK_ZERO, err);
 }
 
 uint64_t
 pl_block_writer_at(const struct pl_block_writer *b, uint64_t index)
 {
-	return index < b->nr_places ? b->places[index] : 0;
+	return place_in_run(b, find_run(b, index), index);
 }
 
 int

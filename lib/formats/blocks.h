@@ -97,20 +97,27 @@ int pl_claim(struct pl_claims *c, uint64_t offset, uint64_t length, const char *
 void pl_claims_report(struct pl_claims *c, struct pl_findings *findings);
 void pl_claims_done(struct pl_claims *c);
 
-/* A new image's blocks.  They follow each other in the file in the order they are begun. */
+/* Blocks of the disk that follow each other in the file too, or that are all marked as zeros. */
+struct pl_block_run {
+	uint64_t first, nr;
+	uint64_t place; /* of the first one's data, or PL_BLOCK_ZERO */
+};
+
+/*
+ * A new image's blocks.  They follow each other in the file in the order they are begun, so
+ * that what it costs to know them is bounded by the gaps between them.
+ */
 struct pl_block_writer {
 	uint32_t block_size; /* a power of two */
 	uint32_t lead;       /* bytes that precede the data of each block in the file */
 	uint64_t frontier;   /* where the next block's lead goes; set it before the first place */
 	uint64_t limit;      /* that the frontier may not pass */
-	uint64_t *places;    /* where each block's data is, 0: not begun, or PL_BLOCK_ZERO */
-	uint64_t nr_places;  /* blocks that `places` has room for */
 	uint64_t nr_begun;
+	struct pl_block_run *runs; /* in the order of the disk */
+	size_t nr_runs, room;
 };
 
-/* size UINT64_MAX: not known yet. */
-int pl_block_writer_init(struct pl_block_writer *b, uint64_t size, uint32_t block_size,
-			 uint32_t lead, struct platter_error *err);
+void pl_block_writer_init(struct pl_block_writer *b, uint32_t block_size, uint32_t lead);
 void pl_block_writer_done(struct pl_block_writer *b); /* also of a zeroed one */
 
 /*

@@ -107,7 +107,7 @@ TEST(blocks_are_appended_in_the_order_they_are_begun)
 	struct pl_block_writer b;
 	uint64_t at, n;
 
-	EXPECT_OK(pl_block_writer_init(&b, KIB(64), 4096, 0, &err));
+	pl_block_writer_init(&b, 4096, 0);
 	b.frontier = 8192;
 	/* Block 5, then two that follow each other and are written as one run. */
 	EXPECT_OK(pl_block_writer_place(&b, 5 * 4096 + 512, 512, &at, &n, &err));
@@ -125,13 +125,63 @@ TEST(blocks_are_appended_in_the_order_they_are_begun)
 	pl_block_writer_done(&b);
 }
 
+TEST(begun_and_zero_blocks_are_known_in_any_order)
+{
+	enum {
+		NR = 500
+	};
+	uint64_t places[NR] = { 0 };
+	struct pl_block_writer b;
+	uint64_t at, n;
+
+	pl_block_writer_init(&b, 4096, 512);
+	b.frontier = 1024;
+	srand(1);
+	for (int i = 0; i < 400; i++) {
+		uint64_t index = (uint64_t)rand() % NR;
+
+		/* Half of them go on where the one before ended, as in a disk that is copied. */
+		if (i % 2 && index + 1 < NR && places[index])
+			index++;
+		if (rand() % 4 == 0 && !places[index]) {
+			EXPECT_OK(pl_block_writer_mark_zero(&b, index * 4096, 4096, &err));
+			places[index] = PL_BLOCK_ZERO;
+		} else if (places[index] != PL_BLOCK_ZERO) {
+			EXPECT_OK(pl_block_writer_place(&b, index * 4096, 4096, &at, &n, &err));
+			EXPECT_EQ(n, 4096);
+			EXPECT(!places[index] || places[index] == at);
+			places[index] = at;
+		}
+	}
+	for (uint64_t i = 0; i < NR; i++)
+		EXPECT_EQ(pl_block_writer_at(&b, i), places[i]);
+	EXPECT_EQ(pl_block_writer_at(&b, UINT64_MAX / 2), 0);
+	pl_block_writer_done(&b);
+}
+
+TEST(a_full_disk_costs_no_more_to_know_than_one_block)
+{
+	struct pl_block_writer b;
+	uint64_t at, n;
+
+	pl_block_writer_init(&b, (uint32_t)MIB(1), 0);
+	EXPECT_OK(pl_block_writer_place(&b, 0, TIB(1), &at, &n, &err));
+	EXPECT_EQ(n, TIB(1));
+	EXPECT_EQ(b.nr_runs, 1);
+	EXPECT_EQ(b.nr_begun, 1 << 20);
+	EXPECT_OK(pl_block_writer_mark_zero(&b, TIB(2), TIB(64), &err));
+	EXPECT_EQ(b.nr_runs, 2);
+	EXPECT_EQ(pl_block_writer_at(&b, (1 << 20) - 1), TIB(1) - MIB(1));
+	EXPECT_EQ(pl_block_writer_at(&b, 1 << 20), 0);
+	pl_block_writer_done(&b);
+}
+
 TEST(what_leads_a_block_ends_a_run)
 {
 	struct pl_block_writer b;
 	uint64_t at, n;
 
-	/* Of a stream: room is made as it comes. */
-	EXPECT_OK(pl_block_writer_init(&b, UINT64_MAX, 4096, 512, &err));
+	pl_block_writer_init(&b, 4096, 512);
 	b.frontier = 1024;
 	b.limit = 1024 + 2 * (4096 + 512);
 	EXPECT_OK(pl_block_writer_place(&b, 0, 8192, &at, &n, &err));

@@ -169,10 +169,9 @@ pl_parallels_create(const struct pl_create_request *request, struct pl_writer **
 					.chunk = (uint32_t)PL_MIN(cluster, MAX_CHUNK) };
 	p->max_clusters = nr;
 	p->data_offset = pl_round_up(HEADER_SIZE + nr * 4, cluster);
-	r = pl_block_writer_init(&p->clusters, request->size, (uint32_t)cluster, 0, err);
+	pl_block_writer_init(&p->clusters, (uint32_t)cluster, 0);
 	/* What an earlier run left is of no use: only the table would tell what it is. */
-	if (r == 0)
-		r = pl_resize(request->file, 0, err);
+	r = pl_resize(request->file, 0, err);
 	if (r < 0) {
 		parallels_writer_free(&p->writer);
 		return r;

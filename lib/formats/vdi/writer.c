@@ -172,11 +172,7 @@ pl_vdi_create(const struct pl_create_request *request, struct pl_writer **ret,
 	v->fixed = fixed;
 	v->max_blocks = nr;
 	v->data_offset = pl_round_up(NEW_BLOCK_SIZE + nr * 4, NEW_BLOCK_SIZE);
-	r = pl_block_writer_init(&v->blocks, request->size, NEW_BLOCK_SIZE, 0, err);
-	if (r < 0) {
-		free(v);
-		return r;
-	}
+	pl_block_writer_init(&v->blocks, NEW_BLOCK_SIZE, 0);
 	v->blocks.frontier = v->data_offset;
 	/* What an earlier run left is of no use: only the map would tell what it is. */
 	r = pl_resize(request->file, 0, err);

@@ -376,15 +376,14 @@ read_options(struct vhd_writer *v, const struct pl_create_request *request,
 }
 
 /* Where things go in the file. */
-static int
-lay_out(struct vhd_writer *v, uint64_t size, struct platter_error *err)
+static void
+lay_out(struct vhd_writer *v, uint64_t size)
 {
 	uint64_t at = FIRST_PATH;
-	int r;
 
 	if (v->footer.type == VHD_FIXED) {
 		v->footer.data_offset = UINT64_MAX;
-		return 0;
+		return;
 	}
 	v->footer.data_offset = VHD_FOOTER_SIZE;
 	/* A name takes no more units of UTF-16 than bytes of UTF-8. */
@@ -392,9 +391,7 @@ lay_out(struct vhd_writer *v, uint64_t size, struct platter_error *err)
 		at += pl_round_up(strlen(v->paths.relative) * 2, 512);
 	if (v->paths.absolute)
 		at += pl_round_up(strlen(v->paths.absolute) * 2, 512);
-	r = pl_block_writer_init(&v->blocks, size, BLOCK_SIZE, BLOCK_LEAD, err);
-	if (r < 0)
-		return r;
+	pl_block_writer_init(&v->blocks, BLOCK_SIZE, BLOCK_LEAD);
 	if (size != UINT64_MAX) {
 		v->table_offset = at;
 		at += table_bytes(size);
@@ -402,7 +399,6 @@ lay_out(struct vhd_writer *v, uint64_t size, struct platter_error *err)
 	v->blocks.frontier = pl_round_up(at, BLOCK_LEAD);
 	v->blocks.limit = (uint64_t)VHD_NO_BLOCK * 512;
 	v->first_block = v->blocks.frontier + BLOCK_LEAD;
-	return 0;
 }
 
 static int
@@ -414,10 +410,10 @@ prepare(struct vhd_writer *v, const struct pl_create_request *request, struct pl
 
 	if (r == 0 && size != UINT64_MAX)
 		r = image_size(v, size, &size, err);
-	if (r == 0)
-		r = lay_out(v, size, err);
-	if (r == 0)
-		r = pl_new_uuid(v->footer.uuid, err);
+	if (r < 0)
+		return r;
+	lay_out(v, size);
+	r = pl_new_uuid(v->footer.uuid, err);
 	if (r == 0)
 		r = pl_resize(request->file, 0, err);
 	if (r < 0)

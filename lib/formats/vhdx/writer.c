@@ -493,7 +493,7 @@ lay_out(struct vhdx_writer *v, uint64_t size, struct platter_error *err)
 		at += v->info.bat.length;
 	}
 	if (r == 0 && !v->fixed)
-		r = pl_block_writer_init(&v->blocks, size, v->info.block_size, 0, err);
+		pl_block_writer_init(&v->blocks, v->info.block_size, 0);
 	v->first_block = v->blocks.frontier = at;
 	return r;
 }
