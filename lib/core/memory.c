@@ -4,9 +4,13 @@
 
 #include "disk.h"
 
+/* What tests need; hostile images ask for more. */
+#define MAX_SIZE MIB(128)
+
 struct memory {
 	struct pl_disk disk;
-	uint8_t *bytes;
+	uint8_t *bytes; /* room for `capacity`, zeros past the size */
+	uint64_t capacity;
 };
 
 static int
@@ -28,16 +32,22 @@ static int
 memory_resize(struct pl_disk *disk, uint64_t size, struct platter_error *err)
 {
 	struct memory *m = pl_container_of(disk, struct memory, disk);
+	uint64_t capacity;
 	uint8_t *bytes;
 
-	if (size > GIB(1))
+	if (size > MAX_SIZE)
 		return pl_fail(err, -ENOSPC, "a disk in memory of %" PRIu64 " bytes", size);
-	bytes = realloc(m->bytes, size ? size : 1);
-	if (!bytes)
-		return pl_no_memory(err);
-	m->bytes = bytes;
-	if (size > disk->size)
-		memset(bytes + disk->size, 0, size - disk->size);
+	if (size > m->capacity) {
+		capacity = PL_MIN(PL_MAX(size, m->capacity * 2), MAX_SIZE);
+		bytes = realloc(m->bytes, capacity);
+		if (!bytes)
+			return pl_no_memory(err);
+		memset(bytes + m->capacity, 0, capacity - m->capacity);
+		m->bytes = bytes;
+		m->capacity = capacity;
+	}
+	if (size < disk->size)
+		memset(m->bytes + size, 0, disk->size - size);
 	disk->size = size;
 	return 0;
 }
@@ -95,7 +105,7 @@ pl_memory_new(const void *bytes, size_t n, const char *name, struct pl_disk **re
 	if (n)
 		memcpy(copy, bytes, n);
 	m->bytes = copy;
-	m->disk.size = n;
+	m->disk.size = m->capacity = n;
 	m->disk.writable = m->disk.growable = true;
 	*ret = &m->disk;
 	return 0;
