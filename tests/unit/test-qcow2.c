@@ -353,7 +353,7 @@ TEST(damaged_images_are_not_written)
 		make_image(file);
 		put_be64(file + 72, bits[i]);
 		EXPECT_EQ(open_bytes(file, sizeof file, PLATTER_OPEN_WRITE, &disk), -EUCLEAN);
-		EXPECT(strstr(err.hint, "qemu-img check"));
+		EXPECT(strstr(err.hint, "platter repair"));
 		EXPECT_OK(open_bytes(file, sizeof file, 0, &disk));
 		EXPECT_EQ(pl_write(disk, &byte, 1, 0, &err), -EROFS);
 	}

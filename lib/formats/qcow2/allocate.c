@@ -17,11 +17,7 @@
  */
 #include "image.h"
 
-#define MAX_REFCOUNT_TABLE_BYTES MIB(8)
-#define ENTRIES_PER_SECTOR       64
-
-/* Host offsets have 56 bits. */
-#define MAX_FILE_SIZE (1ull << 56)
+#define ENTRIES_PER_SECTOR 64
 
 /* Make the file hold all clusters before `end_cluster`: tables are looked for inside of it. */
 static int
@@ -29,7 +25,7 @@ make_room(struct qcow2 *q, uint64_t end_cluster, struct platter_error *err)
 {
 	uint64_t end;
 
-	if (end_cluster > MAX_FILE_SIZE >> q->header.cluster_bits)
+	if (end_cluster > QCOW2_MAX_FILE_SIZE >> q->header.cluster_bits)
 		return pl_fail(err, -EFBIG, "'%s' has reached the largest size of its format",
 			       q->file->name);
 	if (!q->file->growable && end_cluster > q->file->size >> q->header.cluster_bits)
@@ -54,7 +50,7 @@ check_free(const struct qcow2 *q, uint64_t first, uint64_t nr, struct platter_er
 	    (end <= q->l1_offset || start >= q->l1_offset + (uint64_t)q->header.l1_size * 8))
 		return 0;
 	(void)pl_corrupt(err, start, "a cluster that is in use has refcount 0");
-	pl_hint(err, "repair the image with `qemu-img check -r all` first");
+	pl_hint(err, "repair the image with `platter repair` first");
 	return -EUCLEAN;
 }
 
@@ -172,7 +168,7 @@ grow_refcount_table(struct qcow2 *q, struct platter_error *err)
 	bool *dirty = NULL;
 	int r;
 
-	clusters = PL_MIN(clusters, MAX_REFCOUNT_TABLE_BYTES >> bits);
+	clusters = PL_MIN(clusters, QCOW2_MAX_REFCOUNT_TABLE_BYTES >> bits);
 	if (clusters <= q->header.refcount_table_clusters)
 		return pl_fail(err, -EFBIG, "'%s' has reached the largest size of its format",
 			       q->file->name);

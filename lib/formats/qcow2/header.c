@@ -7,13 +7,9 @@
 #define MAX_BACKING_NAME   1023
 #define MAX_BACKING_FORMAT 64
 
-/* What QEMU opens: an L1 table of 32 MiB is 2 PiB of disk with 64 KiB clusters. */
-#define MAX_L1_BYTES MIB(32)
-/* The same for the refcount table: 8 MiB is 2 PiB of file with 64 KiB clusters. */
-#define MAX_REFCOUNT_TABLE_BYTES MIB(8)
-#define MAX_SNAPSHOTS            65536
-#define MAX_BITMAPS              65535
-#define FEATURE_NAME_SIZE        48
+#define MAX_SNAPSHOTS     65536
+#define MAX_BITMAPS       65535
+#define FEATURE_NAME_SIZE 48
 
 static void
 decode(const uint8_t *b, struct qcow2_header *h)
@@ -212,23 +208,38 @@ check_features(struct qcow2_header *h, struct platter_error *err)
 }
 
 static int
-check_tables(const struct pl_disk *file, const struct qcow2_header *h, struct platter_error *err)
+check_refcount_table(const struct pl_disk *file, const struct qcow2_header *h,
+		     struct platter_error *err)
+{
+	uint64_t table_bytes = (uint64_t)h->refcount_table_clusters << h->cluster_bits;
+
+	if (table_bytes > QCOW2_MAX_REFCOUNT_TABLE_BYTES && h->refcount_table_clusters > 1)
+		return pl_over_limit(err, QCOW2_REFCOUNT_TABLE_CLUSTERS,
+				     "refcount table of %" PRIu64 " bytes, limit is %" PRIu64,
+				     table_bytes, (uint64_t)QCOW2_MAX_REFCOUNT_TABLE_BYTES);
+	return pl_qcow2_check_table(file, 1ull << h->cluster_bits, h->refcount_table_offset,
+				    table_bytes, QCOW2_REFCOUNT_TABLE_OFFSET, "refcount table",
+				    err);
+}
+
+static int
+check_tables(const struct pl_disk *file, bool for_repair, struct qcow2_header *h,
+	     struct platter_error *err)
 {
 	uint64_t cluster_size = 1ull << h->cluster_bits;
 	uint32_t l2_bits =
 		h->cluster_bits - ((h->incompatible & QCOW2_INCOMPAT_EXTENDED_L2) ? 4 : 3);
 	uint64_t needed, l1_bytes = (uint64_t)h->l1_size * 8;
-	uint64_t table_bytes = (uint64_t)h->refcount_table_clusters << h->cluster_bits;
 	int r;
 
 	if (h->size > INT64_MAX)
 		return pl_over_limit(err, QCOW2_SIZE,
 				     "disk of %" PRIu64 " bytes, limit is %" PRId64, h->size,
 				     INT64_MAX);
-	if (l1_bytes > MAX_L1_BYTES)
+	if (l1_bytes > QCOW2_MAX_L1_BYTES)
 		return pl_over_limit(err, QCOW2_L1_SIZE,
 				     "L1 table of %" PRIu64 " bytes, limit is %" PRIu64, l1_bytes,
-				     (uint64_t)MAX_L1_BYTES);
+				     (uint64_t)QCOW2_MAX_L1_BYTES);
 	needed = qcow2_l1_needed(h->size, h->cluster_bits, l2_bits);
 	if (h->l1_size < needed)
 		return pl_corrupt(err, QCOW2_L1_SIZE,
@@ -239,14 +250,11 @@ check_tables(const struct pl_disk *file, const struct qcow2_header *h, struct pl
 				 "L1 table", err);
 	if (r < 0)
 		return r;
-	if (table_bytes > MAX_REFCOUNT_TABLE_BYTES && h->refcount_table_clusters > 1)
-		return pl_over_limit(err, QCOW2_REFCOUNT_TABLE_CLUSTERS,
-				     "refcount table of %" PRIu64 " bytes, limit is %" PRIu64,
-				     table_bytes, (uint64_t)MAX_REFCOUNT_TABLE_BYTES);
-	r = pl_qcow2_check_table(file, cluster_size, h->refcount_table_offset, table_bytes,
-				 QCOW2_REFCOUNT_TABLE_OFFSET, "refcount table", err);
-	if (r < 0)
+	r = check_refcount_table(file, h, for_repair ? NULL : err);
+	if (r < 0 && !for_repair)
 		return r;
+	if (r < 0)
+		h->refcount_table_offset = h->refcount_table_clusters = 0;
 	if (h->nr_snapshots > MAX_SNAPSHOTS)
 		return pl_over_limit(err, QCOW2_NR_SNAPSHOTS, "%" PRIu32 " snapshots, limit is %d",
 				     h->nr_snapshots, MAX_SNAPSHOTS);
@@ -278,7 +286,8 @@ take_backing_name(const struct pl_disk *file, const uint8_t *buf, size_t size,
 }
 
 static int
-read_checked(struct pl_disk *file, struct qcow2_header *h, struct platter_error *err)
+read_checked(struct pl_disk *file, bool for_repair, struct qcow2_header *h,
+	     struct platter_error *err)
 {
 	uint8_t start[QCOW2_COMPRESSION_TYPE + 1];
 	PL_AUTOFREE uint8_t *cluster = NULL;
@@ -321,15 +330,16 @@ read_checked(struct pl_disk *file, struct qcow2_header *h, struct platter_error 
 	if (r == 0)
 		r = check_features(h, err);
 	if (r == 0)
-		r = check_tables(file, h, err);
+		r = check_tables(file, for_repair, h, err);
 	return r;
 }
 
 int
-pl_qcow2_header_read(struct pl_disk *file, struct qcow2_header *ret, struct platter_error *err)
+pl_qcow2_header_read(struct pl_disk *file, bool for_repair, struct qcow2_header *ret,
+		     struct platter_error *err)
 {
 	struct qcow2_header h = { 0 };
-	int r = read_checked(file, &h, err);
+	int r = read_checked(file, for_repair, &h, err);
 
 	if (r < 0) {
 		pl_error_place(err, file->name);

@@ -31,8 +31,12 @@ struct qcow2_header {
 	uint64_t luks_offset, luks_length; /* length 0: no extension */
 };
 
-/* Read and check the header.  Errors name the field by its offset. */
-int pl_qcow2_header_read(struct pl_disk *file, struct qcow2_header *ret, struct platter_error *err);
+/*
+ * Read and check the header.  Errors name the field by its offset.  `for_repair`: a refcount
+ * table that cannot be right is no error, and left out: its offset and clusters are then 0.
+ */
+int pl_qcow2_header_read(struct pl_disk *file, bool for_repair, struct qcow2_header *ret,
+			 struct platter_error *err);
 void pl_qcow2_header_done(struct qcow2_header *h);
 
 /* Check that a table of n bytes at `offset`, named by the field at byte `at`, can be there. */
@@ -47,6 +51,7 @@ struct qcow2_snapshot {
 	uint32_t seconds;
 	uint64_t vm_state_size;
 	uint64_t size;            /* of the disk then */
+	bool has_size;            /* it is stored; else that of the disk now is taken for it */
 	const uint8_t *id, *name; /* in the buffer of the table */
 	uint16_t id_size, name_size;
 };
@@ -62,6 +67,10 @@ struct qcow2_snapshots {
 int pl_qcow2_snapshots_read(struct pl_disk *file, const struct qcow2_header *h,
 			    struct qcow2_snapshots *ret, struct platter_error *err);
 void pl_qcow2_snapshots_done(struct qcow2_snapshots *s);
+
+/* The one that `text` names, by its id or else its name; NULL: none. */
+const struct qcow2_snapshot *pl_qcow2_snapshot_find(const struct qcow2_snapshots *s,
+						    const char *text);
 
 /* One entry of the directory of dirty bitmaps. */
 struct qcow2_bitmap {
@@ -130,6 +139,7 @@ struct qcow2 {
 	bool external; /* data is an external file */
 	bool extended; /* L2 entries of 16 bytes with subclusters */
 	bool encrypted;
+	bool needs_repair; /* opened to be repaired: nothing else may be written */
 	uint64_t cluster_size;
 	uint32_t l2_entry_size;
 	uint32_t l2_bits;         /* log2 of the entries of an L2 table */
@@ -216,6 +226,29 @@ int pl_qcow2_snapshots(struct pl_disk *disk, struct pl_arena *arena,
 		       struct platter_error *err);
 int pl_qcow2_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_error *err);
 
+/* The snapshot's L1 table can be there, and maps a disk of its size. */
+int pl_qcow2_snapshot_check(const struct qcow2 *q, const struct qcow2_snapshot *s,
+			    struct platter_error *err);
+
+/* What repair() needs to know of a check. */
+struct qcow2_diagnosis {
+	bool recount;      /* refcounts or copied flags are wrong */
+	bool drop_bitmaps; /* they are damaged */
+};
+
+/* The same as pl_qcow2_check(), but what repair() puts right is reported as PLATTER_REPAIRED. */
+int pl_qcow2_diagnose(struct qcow2 *q, struct pl_findings *findings, struct qcow2_diagnosis *ret,
+		      struct platter_error *err);
+
+/*
+ * Call take() for each cluster of the file that something uses, in order; the refcount table
+ * and blocks are not counted among what uses clusters.  Structures that cannot be right use none.
+ */
+int pl_qcow2_recount(struct qcow2 *q, bool bitmaps,
+		     int (*take)(void *closure, uint64_t cluster, uint64_t users,
+				 struct platter_error *err),
+		     void *closure, struct platter_error *err);
+
 /* log2 of the clusters that a refcount block counts. */
 static inline uint32_t
 qcow2_refcount_bits(const struct qcow2 *q)
@@ -246,7 +279,83 @@ void pl_qcow2_unuse(struct qcow2 *q, uint64_t offset, uint64_t n);
 /* Bring tables into the file in an order that is safe at any moment. */
 int pl_qcow2_commit(struct qcow2 *q, struct platter_error *err);
 
+struct qcow2_count {
+	uint64_t cluster;
+	bool up; /* or down, by one */
+};
+
+/*
+ * shadow.c: a change of many tables that takes effect at once.  New tables are written beside
+ * the old ones, into clusters that nothing uses and nothing counts; a new refcount table counts
+ * what will be in use; then one sector of the header, which names them all, is written.  A crash
+ * leaves the image as it was, or as it is to be.
+ */
+struct qcow2_shadow {
+	struct qcow2 *q;
+	struct qcow2_header header; /* as it is to be: sizes, offsets, flags; texts are borrowed */
+	uint64_t *l1;               /* as it is to be, header.l1_size entries; NULL: stays */
+	uint64_t *table;            /* refcount blocks as they are to be */
+	bool *ours;                 /* the block is new, and may be changed */
+	size_t capacity;            /* of both */
+	bool empty;                 /* begun without the old counts */
+	uint64_t next;              /* no cluster from here on is in use, before or after */
+	uint64_t old_size;          /* of the file */
+	struct qcow2_count *pending; /* counts that follow from new blocks */
+	size_t nr_pending, pending_capacity;
+};
+
+/*
+ * Begin; nothing may be dirty.  `first`: with no old counts, which are then not looked at, the
+ * first cluster to hand out; 0: go on from the old counts.
+ */
+int pl_qcow2_shadow_begin(struct qcow2_shadow *s, struct qcow2 *q, uint64_t first,
+			  struct platter_error *err);
+/* nr clusters in a row, counted once each. */
+int pl_qcow2_shadow_allocate(struct qcow2_shadow *s, uint64_t nr, uint64_t *ret_offset,
+			     struct platter_error *err);
+int pl_qcow2_shadow_get(struct qcow2_shadow *s, uint64_t cluster, uint64_t *ret,
+			struct platter_error *err);
+int pl_qcow2_shadow_set(struct qcow2_shadow *s, uint64_t cluster, uint64_t users,
+			struct platter_error *err);
+/* One user more or less of each cluster that holds [offset, offset + n). */
+int pl_qcow2_shadow_count(struct qcow2_shadow *s, uint64_t offset, uint64_t n, bool up,
+			  struct platter_error *err);
+/* The same for what L2 entries `first` and later refer to. */
+int pl_qcow2_shadow_count_l2(struct qcow2_shadow *s, const struct qcow2_table *l2, uint32_t first,
+			     bool up, struct platter_error *err);
+/* The same for an L1 table in the file, from its entry `first` on, L2 tables included. */
+int pl_qcow2_shadow_release(struct qcow2_shadow *s, uint64_t l1_offset, uint32_t first, uint32_t nr,
+			    struct platter_error *err);
+/* A new L2 table with these bytes; *ret_entry is for the L1. */
+int pl_qcow2_shadow_add_l2(struct qcow2_shadow *s, const uint8_t *bytes, uint64_t *ret_entry,
+			   struct platter_error *err);
+/* Entries [0, nr) of an L1 table in the file, in host order; malloc()ed, with room for `room`. */
+int pl_qcow2_read_l1(struct qcow2 *q, uint64_t l1_offset, uint32_t nr, uint32_t room,
+		     uint64_t **ret, struct platter_error *err);
+/*
+ * Make the active L1 say truly what is used only by it, in new tables where it does not.
+ * `lenient`: entries that cannot be right stay as they are.
+ */
+int pl_qcow2_shadow_fix_flags(struct qcow2_shadow *s, bool lenient, struct platter_error *err);
+/* Write everything, then the header.  The shadow is gone afterwards, whether it succeeded. */
+int pl_qcow2_shadow_commit(struct qcow2_shadow *s, struct platter_error *err);
+/* Forget it: nothing was changed. */
+void pl_qcow2_shadow_abandon(struct qcow2_shadow *s);
+
+/* resize.c, snapshot-change.c, repair.c */
+int pl_qcow2_resize(struct pl_disk *disk, uint64_t size, struct platter_error *err);
+int pl_qcow2_snapshot_create(struct pl_disk *disk, const char *name, struct platter_error *err);
+int pl_qcow2_snapshot_apply(struct pl_disk *disk, const char *snapshot, struct platter_error *err);
+int pl_qcow2_snapshot_delete(struct pl_disk *disk, const char *snapshot, struct platter_error *err);
+int pl_qcow2_repair(struct pl_disk *disk, bool dry_run, struct pl_findings *findings,
+		    struct platter_error *err);
+
 /* write.c */
+/* Before the first change to the disk: what the image promises and we do not keep is taken back. */
+int pl_qcow2_prepare(struct qcow2 *q, struct platter_error *err);
+/* As pl_qcow2_zero(), for a part of the disk that the tables reach, in memory until a commit. */
+int pl_qcow2_zero_range(struct qcow2 *q, uint64_t offset, uint64_t end, unsigned flags,
+			struct platter_error *err);
 int pl_qcow2_write(struct pl_disk *disk, const void *buf, size_t n, uint64_t offset,
 		   struct platter_error *err);
 int pl_qcow2_zero(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned flags,
@@ -254,6 +363,15 @@ int pl_qcow2_zero(struct pl_disk *disk, uint64_t offset, uint64_t length, unsign
 int pl_qcow2_discard(struct pl_disk *disk, uint64_t offset, uint64_t length,
 		     struct platter_error *err);
 int pl_qcow2_flush(struct pl_disk *disk, struct platter_error *err);
+
+/* What an open image may keep in memory of tables that are not in the file yet. */
+#define QCOW2_MAX_DIRTY_BYTES MIB(8)
+/* What QEMU opens: an L1 table of 32 MiB is 2 PiB of disk with 64 KiB clusters. */
+#define QCOW2_MAX_L1_BYTES MIB(32)
+/* The same for the refcount table: 8 MiB is 2 PiB of file with 64 KiB clusters. */
+#define QCOW2_MAX_REFCOUNT_TABLE_BYTES MIB(8)
+/* Host offsets have 56 bits. */
+#define QCOW2_MAX_FILE_SIZE (1ull << 56)
 
 /* Number of L1 entries that a disk of `size` bytes needs. */
 static inline uint64_t

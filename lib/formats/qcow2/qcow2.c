@@ -59,6 +59,7 @@ static const struct pl_disk_ops qcow2_ops = {
 	.zero = pl_qcow2_zero,
 	.discard = pl_qcow2_discard,
 	.flush = pl_qcow2_flush,
+	.resize = pl_qcow2_resize,
 	.below = qcow2_below,
 	.describe = pl_qcow2_describe,
 	.free = qcow2_free,
@@ -100,28 +101,12 @@ derive(struct qcow2 *q)
 	q->disk.size = h->size;
 }
 
-/* Ids come before names: a snapshot may be named like another's id. */
-static const struct qcow2_snapshot *
-find_snapshot(const struct qcow2_snapshots *s, const char *text)
-{
-	size_t n = strlen(text);
-
-	for (size_t i = 0; i < s->nr; i++)
-		if (s->list[i].id_size == n && memcmp(s->list[i].id, text, n) == 0)
-			return &s->list[i];
-	for (size_t i = 0; i < s->nr; i++)
-		if (s->list[i].name_size == n && memcmp(s->list[i].name, text, n) == 0)
-			return &s->list[i];
-	return NULL;
-}
-
 /* Which L1 table maps the disk that was asked for. */
 static int
 choose_l1(struct qcow2 *q, const char *snapshot, struct platter_error *err)
 {
 	struct qcow2_snapshots all;
 	const struct qcow2_snapshot *s;
-	uint64_t needed;
 	int r;
 
 	q->l1_offset = q->header.l1_offset;
@@ -131,26 +116,17 @@ choose_l1(struct qcow2 *q, const char *snapshot, struct platter_error *err)
 	r = pl_qcow2_snapshots_read(q->file, &q->header, &all, err);
 	if (r < 0)
 		return r;
-	s = find_snapshot(&all, snapshot);
+	s = pl_qcow2_snapshot_find(&all, snapshot);
 	if (!s) {
 		r = pl_fail(err, -ENOENT, "'%s' has no snapshot '%s'", q->file->name, snapshot);
-		pl_hint(err, "`platter info` lists the snapshots");
-	} else if (s->size > INT64_MAX || (needed = qcow2_l1_needed(s->size, q->header.cluster_bits,
-								    q->l2_bits)) > s->l1_size) {
-		r = pl_corrupt(err, s->at + 8,
-			       "snapshot '%s' of %" PRIu64 " bytes has an L1 table of %" PRIu32
-			       " entries only",
-			       snapshot, s->size, s->l1_size);
-	} else if (needed * 8 > MIB(32)) {
-		r = pl_over_limit(err, s->at + 8,
-				  "L1 table of %" PRIu64 " bytes, limit is %" PRIu64, needed * 8,
-				  (uint64_t)MIB(32));
+		pl_hint(err, "`platter snapshot` lists the snapshots");
 	} else {
+		r = pl_qcow2_snapshot_check(q, s, err);
+	}
+	if (r == 0) {
 		q->l1_offset = s->l1_offset;
-		q->nr_l1 = (uint32_t)needed;
+		q->nr_l1 = (uint32_t)qcow2_l1_needed(s->size, q->header.cluster_bits, q->l2_bits);
 		q->disk.size = s->size;
-		r = pl_qcow2_check_table(q->file, q->cluster_size, s->l1_offset, needed * 8, s->at,
-					 "L1 table of the snapshot", err);
 	}
 	pl_qcow2_snapshots_done(&all);
 	return r;
@@ -207,6 +183,11 @@ check_writable(struct qcow2 *q, const struct pl_open_request *request, struct pl
 		return pl_fail(err, -EROFS, "'%s' is open for reading only", q->file->name);
 	if (request->snapshot)
 		return pl_fail(err, -EROFS, "a snapshot cannot be written");
+	/* Tables are not encrypted, and nothing but them is written then. */
+	if (request->flags & PLATTER_OPEN_IGNORE_CHECKSUMS) {
+		q->needs_repair = q->disk.writable = true;
+		return 0;
+	}
 	if (q->encrypted)
 		return pl_unsupported(err, QCOW2_CRYPT_METHOD,
 				      "encrypted images cannot be written");
@@ -221,7 +202,7 @@ check_writable(struct qcow2 *q, const struct pl_open_request *request, struct pl
 	if (why) {
 		(void)pl_corrupt(err, QCOW2_INCOMPATIBLE, "it cannot be written: the image %s",
 				 why);
-		pl_hint(err, "repair it with `qemu-img check -r all` first");
+		pl_hint(err, "repair it with `platter repair` first");
 		return -EUCLEAN;
 	}
 	q->disk.writable = true;
@@ -234,7 +215,9 @@ open_parts(struct qcow2 *q, const struct pl_open_request *request, struct platte
 	int r = pl_disk_stack(&q->disk, q->file, err);
 
 	if (r == 0)
-		r = pl_qcow2_header_read(q->file, &q->header, err);
+		r = pl_qcow2_header_read(q->file,
+					 request->flags & PLATTER_OPEN_IGNORE_CHECKSUMS, &q->header,
+					 err);
 	if (r < 0)
 		return r;
 	derive(q);
@@ -271,6 +254,12 @@ qcow2_open(const struct pl_open_request *request, struct pl_disk **ret, struct p
 	return 0;
 }
 
+static const struct pl_change_ops qcow2_change = {
+	.snapshot_create = pl_qcow2_snapshot_create,
+	.snapshot_apply = pl_qcow2_snapshot_apply,
+	.snapshot_delete = pl_qcow2_snapshot_delete,
+};
+
 static const char *const extensions[] = { "qcow2", "qcow", NULL };
 
 const struct pl_format pl_format_qcow2 = {
@@ -287,5 +276,6 @@ const struct pl_format pl_format_qcow2 = {
 	.create = pl_qcow2_create,
 	.check = pl_qcow2_check,
 	.snapshots = pl_qcow2_snapshots,
+	.change = &qcow2_change,
 	.disk_ops = &qcow2_ops,
 };

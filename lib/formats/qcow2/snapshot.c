@@ -93,6 +93,7 @@ take_entry(struct pl_disk *file, const struct qcow2_header *h, struct qcow2_snap
 		ret->vm_state_size = get_be64(p);
 	if (extra >= 16)
 		ret->size = get_be64(p + 8);
+	ret->has_size = extra >= 16;
 	names->id = *at + ENTRY_SIZE + extra;
 	names->name = names->id + ret->id_size;
 	/* QEMU does not write the padding of the last entry. */
@@ -140,4 +141,41 @@ pl_qcow2_snapshots_done(struct qcow2_snapshots *s)
 	free(s->buffer);
 	free(s->list);
 	*s = (struct qcow2_snapshots){ 0 };
+}
+
+/* Ids come before names: a snapshot may be named like another's id. */
+const struct qcow2_snapshot *
+pl_qcow2_snapshot_find(const struct qcow2_snapshots *s, const char *text)
+{
+	size_t n = strlen(text);
+
+	for (size_t i = 0; i < s->nr; i++)
+		if (s->list[i].id_size == n && memcmp(s->list[i].id, text, n) == 0)
+			return &s->list[i];
+	for (size_t i = 0; i < s->nr; i++)
+		if (s->list[i].name_size == n && memcmp(s->list[i].name, text, n) == 0)
+			return &s->list[i];
+	return NULL;
+}
+
+int
+pl_qcow2_snapshot_check(const struct qcow2 *q, const struct qcow2_snapshot *s,
+			struct platter_error *err)
+{
+	uint64_t needed = s->size > INT64_MAX
+				  ? UINT64_MAX
+				  : qcow2_l1_needed(s->size, q->header.cluster_bits, q->l2_bits);
+
+	if (needed > s->l1_size)
+		return pl_corrupt(err, s->at + 8,
+				  "snapshot '%.*s' of %" PRIu64 " bytes has an L1 table of %" PRIu32
+				  " entries only",
+				  (int)s->name_size, (const char *)s->name, s->size, s->l1_size);
+	if ((uint64_t)s->l1_size * 8 > QCOW2_MAX_L1_BYTES)
+		return pl_over_limit(err, s->at + 8,
+				     "L1 table of %" PRIu64 " bytes, limit is %" PRIu64,
+				     (uint64_t)s->l1_size * 8, (uint64_t)QCOW2_MAX_L1_BYTES);
+	return pl_qcow2_check_table(q->file, q->cluster_size, s->l1_offset,
+				    (uint64_t)s->l1_size * 8, s->at, "L1 table of the snapshot",
+				    err);
 }

@@ -9,9 +9,8 @@
  */
 #include "image.h"
 
-/* Changed tables and given up clusters that are kept before they are brought into the file. */
-#define MAX_DIRTY_BYTES MIB(8)
-#define MAX_UNUSED      65536
+/* Given up clusters that are kept before they are counted down in the file. */
+#define MAX_UNUSED 65536
 
 /* Compressed data of one cluster touches three host clusters at most. */
 #define MAX_HOST_CLUSTERS 4
@@ -42,9 +41,8 @@ mark_bitmaps(struct qcow2 *q, struct platter_error *err)
 	return r;
 }
 
-/* Before the first change: what the image promises and we do not keep is taken back. */
-static int
-prepare(struct qcow2 *q, struct platter_error *err)
+int
+pl_qcow2_prepare(struct qcow2 *q, struct platter_error *err)
 {
 	uint64_t kept = q->header.autoclear & (QCOW2_AUTOCLEAR_BITMAPS |
 					       (q->external ? QCOW2_AUTOCLEAR_DATA_FILE_RAW : 0));
@@ -53,6 +51,8 @@ prepare(struct qcow2 *q, struct platter_error *err)
 
 	if (q->prepared)
 		return 0;
+	if (q->needs_repair)
+		return pl_fail(err, -EROFS, "'%s' is open to be repaired only", q->file->name);
 	r = pl_qcow2_refcounts_load(q, err);
 	if (r < 0)
 		return r;
@@ -419,7 +419,7 @@ write_some(struct qcow2 *q, struct qcow2_table *table, const uint8_t *buf, uint6
 static int
 commit_if_much(struct qcow2 *q, struct platter_error *err)
 {
-	if (q->tables.nr_dirty * q->cluster_size <= MAX_DIRTY_BYTES && q->nr_unused <= MAX_UNUSED)
+	if (q->tables.nr_dirty * q->cluster_size <= QCOW2_MAX_DIRTY_BYTES && q->nr_unused <= MAX_UNUSED)
 		return 0;
 	return pl_qcow2_commit(q, err);
 }
@@ -461,7 +461,7 @@ pl_qcow2_write(struct pl_disk *disk, const void *buf, size_t n, uint64_t offset,
 	       struct platter_error *err)
 {
 	struct qcow2 *q = qcow2_of(disk);
-	int r = prepare(q, err);
+	int r = pl_qcow2_prepare(q, err);
 
 	return r == 0 ? write_range(q, buf, n, offset, err) : r;
 }
@@ -577,21 +577,14 @@ is_unmapped(const struct qcow2 *q, uint64_t guest)
 }
 
 int
-pl_qcow2_zero(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned flags,
-	      struct platter_error *err)
+pl_qcow2_zero_range(struct qcow2 *q, uint64_t offset, uint64_t end, unsigned flags,
+		    struct platter_error *err)
 {
-	struct qcow2 *q = qcow2_of(disk);
-	uint64_t unit = q->subcluster_size, end = offset + length;
-	int r;
+	uint64_t unit = q->subcluster_size;
+	int r = 0;
 
-	if (flags & PL_ZERO_NO_FALLBACK && q->header.version < 3 && q->header.backing_name)
-		return pl_fail(err, -ENOTSUP,
-			       "version 2 images with a backing file store zeros as data");
-	r = prepare(q, err);
-	if (r == 0)
-		r = zero_raw_data(q, offset, length, flags, err);
 	/* What lies past the disk in its last cluster may be lost with it. */
-	if (end == disk->size)
+	if (end == q->disk.size)
 		end = pl_round_up(end, unit);
 	while (r == 0 && offset < end) {
 		uint64_t n = PL_MIN(end - offset, table_reach(q, offset));
@@ -615,6 +608,22 @@ pl_qcow2_zero(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned f
 		offset += n;
 	}
 	return r;
+}
+
+int
+pl_qcow2_zero(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned flags,
+	      struct platter_error *err)
+{
+	struct qcow2 *q = qcow2_of(disk);
+	int r;
+
+	if (flags & PL_ZERO_NO_FALLBACK && q->header.version < 3 && q->header.backing_name)
+		return pl_fail(err, -ENOTSUP,
+			       "version 2 images with a backing file store zeros as data");
+	r = pl_qcow2_prepare(q, err);
+	if (r == 0)
+		r = zero_raw_data(q, offset, length, flags, err);
+	return r == 0 ? pl_qcow2_zero_range(q, offset, offset + length, flags, err) : r;
 }
 
 int
