@@ -15,14 +15,23 @@
 /* What a cluster is used for: clusters of one use may be shared, those of several never. */
 enum use {
 	USE_NONE,
-	USE_METADATA, /* has exactly one user */
-	USE_L2,       /* shared by the L1 tables of snapshots */
+	USE_METADATA,  /* has exactly one user */
+	USE_REFCOUNTS, /* the same; can be made again */
+	USE_L2,        /* shared by the L1 tables of snapshots */
 	USE_DATA,
 };
-#define COUNT_BITS 30
+#define COUNT_BITS 29
 #define COUNT_MAX  ((1u << COUNT_BITS) - 1)
 
-static const char *const use_names[] = { "nothing", "metadata", "an L2 table", "data" };
+static const char *const use_names[] = { "nothing", "metadata", "refcounts", "an L2 table",
+					 "data" };
+
+/* What would put a finding right. */
+enum fix {
+	FIX_NONE,
+	FIX_RECOUNT,
+	FIX_BITMAPS, /* give them up */
+};
 
 struct check {
 	struct qcow2 *q;
@@ -33,14 +42,31 @@ struct check {
 	uint32_t nr_counts;
 	uint32_t nr_l1_tables; /* walked so far */
 	bool quiet;            /* not the first window: structure was reported already */
+	bool repairing;        /* say of what can be put right that it is */
+	bool in_bitmaps;       /* what is found is about them */
+	bool old_refcounts;    /* their clusters are in use */
+	bool bitmaps;          /* theirs, too */
+	struct qcow2_diagnosis diagnosis;
 };
 
-/* Report damage that has a place, once. */
-#define DAMAGE(c, at, ...)                                                        \
-	do {                                                                      \
-		if (!(c)->quiet)                                                  \
-			pl_found((c)->findings, PLATTER_DAMAGE, at, __VA_ARGS__); \
+/* How a finding is reported. */
+static enum platter_severity
+judge(struct check *c, enum platter_severity severity, enum fix fix)
+{
+	if (fix == FIX_NONE && c->in_bitmaps)
+		fix = FIX_BITMAPS;
+	c->diagnosis.recount |= fix != FIX_NONE;
+	c->diagnosis.drop_bitmaps |= fix == FIX_BITMAPS;
+	return fix == FIX_NONE || !c->repairing ? severity : PLATTER_REPAIRED;
+}
+
+/* Report what is wrong and has a place, once. */
+#define WRONG(c, fix, at, ...)                                                                   \
+	do {                                                                                     \
+		if (!(c)->quiet)                                                                 \
+			pl_found((c)->findings, judge(c, PLATTER_DAMAGE, fix), at, __VA_ARGS__); \
 	} while (0)
+#define DAMAGE(c, at, ...) WRONG(c, FIX_NONE, at, __VA_ARGS__)
 
 static void
 damage_from(struct check *c, const struct platter_error *err)
@@ -64,14 +90,20 @@ count_cluster(struct check *c, uint64_t cluster, enum use use, uint64_t at)
 	count = &c->counts[cluster - c->first];
 	users = *count & COUNT_MAX;
 	other = (enum use)(*count >> COUNT_BITS);
-	fits = other == USE_NONE || (other == use && use != USE_METADATA);
+	fits = other == USE_NONE || (other == use && use > USE_REFCOUNTS);
 	if (!fits)
-		pl_found(c->findings, PLATTER_DAMAGE, at,
-			 "cluster at byte %" PRIu64 " is used for %s and for %s",
+		pl_found(c->findings,
+			 judge(c, PLATTER_DAMAGE,
+			       other == USE_REFCOUNTS || use == USE_REFCOUNTS ? FIX_RECOUNT
+									      : FIX_NONE),
+			 at, "cluster at byte %" PRIu64 " is used for %s and for %s",
 			 cluster << c->q->header.cluster_bits, use_names[other],
 			 other == use ? "other metadata" : use_names[use]);
+	/* Refcounts are written anew: whatever else stands there may be believed. */
+	if (other == USE_REFCOUNTS)
+		fits = use != USE_REFCOUNTS;
 	if (use == USE_L2 && users >= c->nr_l1_tables && fits && users) {
-		pl_found(c->findings, PLATTER_DAMAGE, at,
+		pl_found(c->findings, judge(c, PLATTER_DAMAGE, FIX_NONE), at,
 			 "L2 table at byte %" PRIu64 " is used twice by one L1 table",
 			 cluster << c->q->header.cluster_bits);
 		fits = false;
@@ -95,10 +127,10 @@ count_range(struct check *c, uint64_t offset, uint64_t n, enum use use, uint64_t
 		return true;
 	if (!pl_in_range(offset, 1, c->q->file->size) ||
 	    (use != USE_DATA && !pl_in_range(offset, n, c->q->file->size))) {
-		DAMAGE(c, at,
-		       "%s of %" PRIu64 " bytes at byte %" PRIu64
-		       " is outside of the file (%" PRIu64 " bytes)",
-		       what, n, offset, c->q->file->size);
+		WRONG(c, use == USE_REFCOUNTS ? FIX_RECOUNT : FIX_NONE, at,
+		      "%s of %" PRIu64 " bytes at byte %" PRIu64 " is outside of the file (%" PRIu64
+		      " bytes)",
+		      what, n, offset, c->q->file->size);
 		return false;
 	}
 	last = (offset + n - 1) >> bits;
@@ -118,9 +150,9 @@ check_copied(struct check *c, uint64_t offset, bool copied, uint64_t at, const c
 	    pl_qcow2_refcount_get(c->q, offset >> c->q->header.cluster_bits, &refcount, &err) < 0)
 		return;
 	if (copied != (refcount == 1))
-		DAMAGE(c, at,
-		       "%s at byte %" PRIu64 " has refcount %" PRIu64 " and is %smarked as copied",
-		       what, offset, refcount, copied ? "" : "not ");
+		WRONG(c, FIX_RECOUNT, at,
+		      "%s at byte %" PRIu64 " has refcount %" PRIu64 " and is %smarked as copied",
+		      what, offset, refcount, copied ? "" : "not ");
 }
 
 static void
@@ -271,8 +303,10 @@ check_bitmaps(struct check *c)
 	struct qcow2_header *h = &c->q->header;
 	struct qcow2_bitmaps bitmaps;
 
+	c->in_bitmaps = true;
 	if (pl_qcow2_bitmaps_read(c->q->file, h, &bitmaps, &err) < 0) {
 		damage_from(c, &err);
+		c->in_bitmaps = false;
 		return;
 	}
 	if (bitmaps.nr)
@@ -281,6 +315,7 @@ check_bitmaps(struct check *c)
 	for (size_t i = 0; i < bitmaps.nr; i++)
 		check_bitmap(c, &bitmaps.list[i]);
 	pl_qcow2_bitmaps_done(&bitmaps);
+	c->in_bitmaps = false;
 }
 
 static void
@@ -290,14 +325,14 @@ check_refcount_blocks(struct check *c)
 	struct qcow2 *q = c->q;
 
 	(void)count_range(c, q->header.refcount_table_offset, (uint64_t)q->nr_refcount_table * 8,
-			  USE_METADATA, QCOW2_REFCOUNT_TABLE_OFFSET, "refcount table");
+			  USE_REFCOUNTS, QCOW2_REFCOUNT_TABLE_OFFSET, "refcount table");
 	for (size_t i = 0; i < q->nr_refcount_table; i++) {
 		uint64_t offset;
 
 		if (pl_qcow2_refcount_block(q, i, &offset, &err) < 0)
-			damage_from(c, &err);
+			WRONG(c, FIX_RECOUNT, err.offset, "%s", err.message);
 		else if (offset)
-			(void)count_cluster(c, offset >> q->header.cluster_bits, USE_METADATA,
+			(void)count_cluster(c, offset >> q->header.cluster_bits, USE_REFCOUNTS,
 					    q->header.refcount_table_offset + i * 8);
 	}
 }
@@ -310,11 +345,13 @@ count_all(struct check *c)
 
 	c->nr_l1_tables = 0;
 	(void)count_cluster(c, 0, USE_METADATA, 0);
-	check_refcount_blocks(c);
+	if (c->old_refcounts)
+		check_refcount_blocks(c);
 	check_l1(c, h->l1_offset, h->l1_size, QCOW2_L1_OFFSET, true);
 	if (h->nr_snapshots)
 		check_snapshots(c);
-	check_bitmaps(c);
+	if (c->bitmaps)
+		check_bitmaps(c);
 	if (h->luks_length)
 		(void)count_range(c, h->luks_offset, h->luks_length, USE_METADATA, h->luks_offset,
 				  "LUKS header");
@@ -324,7 +361,8 @@ static void
 report_leak(struct check *c, uint64_t first, uint64_t nr)
 {
 	if (nr)
-		pl_found(c->findings, PLATTER_LEAK, first << c->q->header.cluster_bits,
+		pl_found(c->findings, judge(c, PLATTER_LEAK, FIX_RECOUNT),
+			 first << c->q->header.cluster_bits,
 			 "%" PRIu64 " clusters (%" PRIu64
 			 " bytes) are counted as used, but by nothing or less often than counted",
 			 nr, nr << c->q->header.cluster_bits);
@@ -355,16 +393,75 @@ compare(struct check *c)
 			}
 			nr_leaks++;
 		} else if (refcount < users) {
-			pl_found(c->findings, PLATTER_DAMAGE, cluster << c->q->header.cluster_bits,
+			pl_found(c->findings, judge(c, PLATTER_DAMAGE, FIX_RECOUNT),
+				 cluster << c->q->header.cluster_bits,
 				 "cluster at byte %" PRIu64 " has refcount %" PRIu64
 				 " but is used %" PRIu64 " times",
 				 cluster << c->q->header.cluster_bits, refcount, users);
 		}
 	}
 	report_leak(c, leak, nr_leaks);
-	if (unreadable)
+	if (unreadable && !c->repairing)
 		pl_found(c->findings, PLATTER_NOTE, PLATTER_NO_OFFSET,
 			 "clusters whose refcounts cannot be read were not compared");
+}
+
+/* Call visit() with the counts of each window.  -EFBIG: there are more than can be looked at. */
+static int
+each_window(struct check *c,
+	    int (*visit)(struct check *c, void *closure, struct platter_error *err), void *closure,
+	    struct platter_error *err)
+{
+	PL_AUTOFREE uint32_t *counts = NULL;
+	int r = 0;
+
+	c->nr_clusters = pl_div_round_up(c->q->file->size, c->q->cluster_size);
+	/* Compressed data is measured in sectors and may seem to end one cluster past the file. */
+	c->nr_counts = (uint32_t)PL_MIN(c->nr_clusters + 1, (uint64_t)WINDOW);
+	c->counts = counts = calloc(c->nr_counts, sizeof *counts);
+	if (!counts)
+		return pl_no_memory(err);
+	for (unsigned i = 0; i < MAX_WINDOWS && c->first <= c->nr_clusters && r == 0; i++) {
+		memset(counts, 0, c->nr_counts * sizeof *counts);
+		count_all(c);
+		r = visit(c, closure, err);
+		c->first += c->nr_counts;
+		c->quiet = true;
+	}
+	c->counts = NULL;
+	if (r == 0 && c->first <= c->nr_clusters)
+		r = pl_over_limit(err, c->first << c->q->header.cluster_bits,
+				  "the refcounts of clusters from byte %" PRIu64
+				  " on were not compared",
+				  c->first << c->q->header.cluster_bits);
+	return r;
+}
+
+static int
+visit_compare(struct check *c, void *closure, struct platter_error *err)
+{
+	(void)closure, (void)err;
+	compare(c);
+	return 0;
+}
+
+static int
+check_image(struct check *c, struct platter_error *err)
+{
+	struct platter_error why = PLATTER_ERROR_INIT;
+	struct qcow2 *q = c->q;
+	int r;
+
+	if (!q->header.refcount_table_clusters)
+		WRONG(c, FIX_RECOUNT, QCOW2_REFCOUNT_TABLE_OFFSET,
+		      "there is no refcount table, or it cannot be where the header says");
+	c->old_refcounts = c->bitmaps = true;
+	r = each_window(c, visit_compare, NULL, &why);
+	if (r == -EFBIG) {
+		pl_found(c->findings, PLATTER_NOTE, why.offset, "%s", why.message);
+		return 0;
+	}
+	return r == -ENOMEM ? pl_no_memory(err) : r;
 }
 
 int
@@ -372,13 +469,11 @@ pl_qcow2_check(struct pl_disk *disk, struct pl_findings *findings, struct platte
 {
 	struct qcow2 *q = qcow2_of(disk);
 	struct check c = { .q = q, .findings = findings };
-	PL_AUTOFREE uint32_t *counts = NULL;
 	struct platter_error why = PLATTER_ERROR_INIT;
 	int r = pl_flush(disk, &why);
 
 	if (r == 0)
 		r = pl_qcow2_refcounts_load(q, &why);
-
 	if (r == -ENOMEM)
 		return pl_no_memory(err);
 	if (r < 0) {
@@ -391,22 +486,56 @@ pl_qcow2_check(struct pl_disk *disk, struct pl_findings *findings, struct platte
 	if (q->header.incompatible & QCOW2_INCOMPAT_CORRUPT)
 		pl_found(findings, PLATTER_DAMAGE, QCOW2_INCOMPATIBLE,
 			 "the image is marked as corrupt");
-	c.nr_clusters = pl_div_round_up(q->file->size, q->cluster_size);
-	/* Compressed data is measured in sectors and may seem to end one cluster past the file. */
-	c.nr_counts = (uint32_t)PL_MIN(c.nr_clusters + 1, (uint64_t)WINDOW);
-	c.counts = counts = calloc(c.nr_counts, sizeof *counts);
-	if (!counts)
-		return pl_no_memory(err);
-	for (unsigned i = 0; i < MAX_WINDOWS && c.first <= c.nr_clusters; i++) {
-		memset(counts, 0, c.nr_counts * sizeof *counts);
-		count_all(&c);
-		compare(&c);
-		c.first += c.nr_counts;
-		c.quiet = true;
-	}
-	if (c.first <= c.nr_clusters)
-		pl_found(findings, PLATTER_NOTE, c.first << q->header.cluster_bits,
-			 "the refcounts of clusters from byte %" PRIu64 " on were not compared",
-			 c.first << q->header.cluster_bits);
-	return 0;
+	return check_image(&c, err);
+}
+
+int
+pl_qcow2_diagnose(struct qcow2 *q, struct pl_findings *findings, struct qcow2_diagnosis *ret,
+		  struct platter_error *err)
+{
+	struct check c = { .q = q, .findings = findings, .repairing = true };
+	int r = pl_qcow2_refcounts_load(q, err);
+
+	if (r == 0)
+		r = check_image(&c, err);
+	*ret = c.diagnosis;
+	return r;
+}
+
+/* Nobody wants to know again. */
+static void
+ignore(struct pl_findings *findings, enum platter_severity severity, uint64_t offset,
+       const char *message)
+{
+	(void)findings, (void)severity, (void)offset, (void)message;
+}
+
+struct taker {
+	int (*take)(void *closure, uint64_t cluster, uint64_t users, struct platter_error *err);
+	void *closure;
+};
+
+static int
+visit_take(struct check *c, void *closure, struct platter_error *err)
+{
+	const struct taker *t = closure;
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < c->nr_counts; i++)
+		if (c->counts[i] & COUNT_MAX)
+			r = t->take(t->closure, c->first + i, c->counts[i] & COUNT_MAX, err);
+	return r;
+}
+
+int
+pl_qcow2_recount(struct qcow2 *q, bool bitmaps,
+		 int (*take)(void *closure, uint64_t cluster, uint64_t users,
+			     struct platter_error *err),
+		 void *closure, struct platter_error *err)
+{
+	struct pl_findings nobody = { .found = ignore };
+	struct check c = { .q = q, .findings = &nobody, .quiet = true, .bitmaps = bitmaps };
+	struct taker taker = { take, closure };
+
+	return each_window(&c, visit_take, &taker, err);
 }

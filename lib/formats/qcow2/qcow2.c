@@ -258,6 +258,7 @@ static const struct pl_change_ops qcow2_change = {
 	.snapshot_create = pl_qcow2_snapshot_create,
 	.snapshot_apply = pl_qcow2_snapshot_apply,
 	.snapshot_delete = pl_qcow2_snapshot_delete,
+	.repair = pl_qcow2_repair,
 };
 
 static const char *const extensions[] = { "qcow2", "qcow", NULL };
