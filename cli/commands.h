@@ -18,6 +18,9 @@ int command_verify(const struct arguments *args);
 int command_compare(const struct arguments *args);
 int command_map(const struct arguments *args);
 int command_measure(const struct arguments *args);
+int command_resize(const struct arguments *args);
+int command_snapshot(const struct arguments *args);
+int command_repair(const struct arguments *args);
 int command_formats(const struct arguments *args);
 
 /*
@@ -25,7 +28,9 @@ int command_formats(const struct arguments *args);
  * been reported: returns -1.
  */
 int open_operand(const struct arguments *args, const char *place, struct platter_disk **ret);
-/* The same, telling nobody about a failure: returns negative errno. */
+/* The same, for writing into the image. */
+int open_to_change(const struct arguments *args, const char *place, struct platter_disk **ret);
+/* Like open_operand(), telling nobody about a failure: returns negative errno. */
 int try_open(const struct arguments *args, const char *place, struct platter_disk **ret,
 	     struct platter_error *err);
 
@@ -34,6 +39,10 @@ void say_what_is_on_it(FILE *to, const struct platter_description *d);
 
 /* What `info --json` gives of a disk. */
 json_t *json_description(const struct platter_description *d);
+
+/* The snapshots that an image holds: a table for people, or for `--json`. */
+void print_snapshots(const struct platter_description *d, const char *indent);
+json_t *json_snapshots(const struct platter_description *d);
 
 /* "ext4 \"home\"", with more matches after it; to be freed. */
 char *contents_text(const struct platter_content *contents, size_t nr);

@@ -113,12 +113,13 @@ json_layers(const struct platter_layer *layers, size_t nr)
 	return array;
 }
 
-static json_t *
-json_snapshots(const struct platter_snapshot *snapshots, size_t nr)
+json_t *
+json_snapshots(const struct platter_description *d)
 {
+	const struct platter_snapshot *snapshots = d->snapshots;
 	json_t *array = json_array();
 
-	for (size_t i = 0; i < nr; i++) {
+	for (size_t i = 0; i < d->nr_snapshots; i++) {
 		json_t *one = json_object();
 
 		json_put(one, "id", json_text(snapshots[i].id));
@@ -149,7 +150,7 @@ json_description(const struct platter_description *d)
 	json_put(one, "physical_sector_size", json_number(d->physical_sector_size));
 	json_put(one, "layers", json_layers(d->layers, d->nr_layers));
 	json_put(one, "chain", json_layers(d->chain, d->nr_chain));
-	json_put(one, "snapshots", json_snapshots(d->snapshots, d->nr_snapshots));
+	json_put(one, "snapshots", json_snapshots(d));
 	json_put(one, "tables", tables);
 	json_put(one, "contents", json_contents(d->contents, d->nr_contents));
 	return one;

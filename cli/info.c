@@ -286,8 +286,8 @@ say_layers(const char *title, const struct platter_layer *layers, size_t nr)
 	}
 }
 
-static void
-print_snapshots(const struct platter_description *d)
+void
+print_snapshots(const struct platter_description *d, const char *indent)
 {
 	static const char *const headings[] = { ">ID", "Name", "When", ">Size", ">Memory" };
 	struct table t;
@@ -302,9 +302,7 @@ print_snapshots(const struct platter_description *d)
 		table_cell(&t, "%s", size_text(s->size).text);
 		table_cell(&t, "%s", s->vm_state_size ? size_text(s->vm_state_size).text : "");
 	}
-	putchar('\n');
-	say(stdout, "Snapshots (PLACE?snapshot=NAME opens one)");
-	table_print(&t, stdout, "  ");
+	table_print(&t, stdout, indent);
 }
 
 /* A line of a partition table: a partition, or the gap between two. */
@@ -473,8 +471,11 @@ print_description(const struct platter_description *d)
 			   d->physical_sector_size);
 	if (d->nr_chain)
 		say_layers("Backing files, nearest first", d->chain, d->nr_chain);
-	if (d->nr_snapshots)
-		print_snapshots(d);
+	if (d->nr_snapshots) {
+		putchar('\n');
+		say(stdout, "Snapshots (PLACE?snapshot=NAME opens one)");
+		print_snapshots(d, "  ");
+	}
 	for (size_t i = 0; i < d->nr_tables; i++)
 		print_table(&d->tables[i]);
 	if (d->nr_contents)

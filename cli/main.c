@@ -16,11 +16,13 @@ static const struct {
 	const char *verb;
 	int (*run)(const struct arguments *args);
 } runners[] = {
-	{ "info", command_info },       { "create", command_create },
-	{ "convert", command_create },  { "restore", command_restore },
-	{ "clone", command_clone },     { "verify", command_verify },
-	{ "compare", command_compare }, { "map", command_map },
-	{ "measure", command_measure }, { "formats", command_formats },
+	{ "info", command_info },         { "create", command_create },
+	{ "convert", command_create },    { "restore", command_restore },
+	{ "clone", command_clone },       { "verify", command_verify },
+	{ "compare", command_compare },   { "map", command_map },
+	{ "measure", command_measure },   { "resize", command_resize },
+	{ "snapshot", command_snapshot }, { "repair", command_repair },
+	{ "formats", command_formats },
 };
 
 int
@@ -43,6 +45,23 @@ open_operand(const struct arguments *args, const char *place, struct platter_dis
 	struct platter_error err = PLATTER_ERROR_INIT;
 
 	if (try_open(args, place, ret, &err) < 0) {
+		report(args, &err, "cannot open '%s'", place);
+		return -1;
+	}
+	return 0;
+}
+
+int
+open_to_change(const struct arguments *args, const char *place, struct platter_disk **ret)
+{
+	struct platter_open_options options = {
+		.size = sizeof options,
+		.format = args->option[OPT_INPUT_FORMAT].text,
+		.flags = PLATTER_OPEN_WRITE,
+	};
+	struct platter_error err = PLATTER_ERROR_INIT;
+
+	if (platter_open(place, &options, ret, &err) < 0) {
 		report(args, &err, "cannot open '%s'", place);
 		return -1;
 	}

@@ -55,6 +55,15 @@ const struct option_info option_table[NR_OPTIONS] = {
 	[OPT_LENGTH] = { "length", 0, OPTION_SIZE, "SIZE", NULL,
 			 "look at so many bytes; else to the end" },
 	[OPT_SIZE] = { "size", 0, OPTION_SIZE, "SIZE", NULL, "of an empty disk of this size" },
+	[OPT_DISCARD_DATA] = { "discard-data", 0, OPTION_FLAG, NULL, NULL,
+			       "shrink even if what falls off is not all zeros" },
+	[OPT_CREATE] = { "create", 0, OPTION_TEXT, "NAME", NULL,
+			 "keep the disk as it is now under this name" },
+	[OPT_APPLY] = { "apply", 0, OPTION_TEXT, "NAME", NULL,
+			"make the disk what it was in this snapshot" },
+	[OPT_DELETE] = { "delete", 0, OPTION_TEXT, "NAME", NULL, "forget this snapshot" },
+	[OPT_DRY_RUN] = { "dry-run", 0, OPTION_FLAG, NULL, NULL,
+			  "change nothing, only say what would be done" },
 };
 
 #define COMMON           OPT_JSON, OPT_QUIET
@@ -82,6 +91,11 @@ static const enum option_id measure_options[] = { OPT_SIZE,     OPT_FORMAT,     
 						  OPT_COMPRESS, OPT_SPARSE,       OPT_THREADS,
 						  READING,      COMMON_WITH_WORK, OPT_HELP };
 static const enum option_id map_options[] = { OPT_OFFSET, OPT_LENGTH, READING, COMMON, OPT_HELP };
+static const enum option_id resize_options[] = { OPT_DISCARD_DATA, OPT_INPUT_FORMAT, COMMON,
+						 OPT_HELP };
+static const enum option_id snapshot_options[] = { OPT_CREATE,       OPT_APPLY, OPT_DELETE,
+						   OPT_INPUT_FORMAT, COMMON,    OPT_HELP };
+static const enum option_id repair_options[] = { OPT_DRY_RUN, COMMON, OPT_HELP };
 static const enum option_id formats_options[] = { COMMON, OPT_HELP };
 
 const struct verb verb_table[] = {
@@ -134,6 +148,23 @@ const struct verb verb_table[] = {
 	  "  platter measure -O qcow2 -o cluster_size=1M --sparse=auto disk.vmdk\n"
 	  "  platter measure --size 2T -O vhdx\n",
 	  measure_options },
+	{ "resize", "IMAGE SIZE", 2, 2, "make the disk in an image longer or shorter",
+	  "SIZE is the new size, or +SIZE or -SIZE: so much more or less.\n"
+	  "Partitions stay as they are; so does data, unless --discard-data is given.\n",
+	  "  platter resize disk.qcow2 +20G\n"
+	  "  platter resize disk.img 64G\n",
+	  resize_options },
+	{ "snapshot", "IMAGE", 1, 1, "list, create, apply or delete snapshots of an image",
+	  "Without --create, --apply or --delete, what snapshots there are.\n"
+	  "disk.qcow2?snapshot=NAME opens one wherever a PLACE is taken.\n",
+	  "  platter snapshot disk.qcow2\n"
+	  "  platter snapshot disk.qcow2 --create before-upgrade\n"
+	  "  platter snapshot disk.qcow2 --apply before-upgrade\n",
+	  snapshot_options },
+	{ "repair", "IMAGE", 1, 1, "put right what is wrong in the structure of an image",
+	  "What can be counted again or is there twice is put right; no data is invented.\n"
+	  "Exit status 1 means that damage is left, or with --dry-run that there is any.\n",
+	  "  platter repair --dry-run disk.qcow2\n", repair_options },
 	{ "formats", "[NAME...]", 0, UINT32_MAX, "list what can be read, written and created",
 	  "With a NAME, everything about that format, and its options.\n",
 	  "  platter formats qcow2\n", formats_options },
@@ -448,7 +479,7 @@ arguments_parse(const struct verb *verb, int argc, char **argv, struct arguments
 				ret->operands[ret->nr_operands++] = argv[at.next++];
 		} else if (!strncmp(arg, "--", 2)) {
 			r = parse_long(ret, arg + 2, &at, ret_why);
-		} else if (arg[0] == '-' && arg[1]) {
+		} else if (arg[0] == '-' && arg[1] && !strchr("0123456789.", arg[1])) {
 			r = parse_letters(ret, arg + 1, &at, ret_why);
 		} else {
 			ret->operands[ret->nr_operands++] = arg;

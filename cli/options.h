@@ -52,6 +52,11 @@ enum option_id {
 	OPT_OFFSET,
 	OPT_LENGTH,
 	OPT_SIZE,
+	OPT_DISCARD_DATA,
+	OPT_CREATE,
+	OPT_APPLY,
+	OPT_DELETE,
+	OPT_DRY_RUN,
 	NR_OPTIONS
 };
 
@@ -112,7 +117,7 @@ struct arguments {
 
 /*
  * Read argv[1..] for `verb`; argv[0] is the verb's own name.  Options and operands may
- * be mixed, "--" ends the options, a long name may be cut as long as it is unambiguous.
+ * be mixed, "--" ends the options, a dash before a digit begins an operand, a long name may be cut as long as it is unambiguous.
  * Returns 0, or -1 with the reason in *ret_why (to be freed; NULL if out of memory).  Free
  * the arguments with arguments_done() either way.  --help stops reading.
  */

@@ -23,10 +23,12 @@ struct platter_resize_options {
 };
 
 /*
- * Make the disk of an image that was opened for writing `size` bytes long.  What is added
- * reads as zeros.  Partition tables and file systems stay as they are.
- * Errors: -ENOTEMPTY: data would fall off, and nothing was changed; -ENOTSUP, -EINVAL,
- * -EFBIG, -EROFS, -ENOSPC, -EIO.
+ * Make the disk of an image that was opened for writing `size` bytes long, or as much longer
+ * as its format counts in; platter_size() tells.  What is added reads as zeros.  Partition
+ * tables and file systems stay as they are.
+ * Errors: -ENOTEMPTY: data would fall off, and nothing was changed; -ENOTSUP: a device, a
+ * partition, or of a format whose size stays; -EBUSY: a loop device stands on the image;
+ * -EINVAL, -EFBIG, -EROFS, -ENOSPC, -EIO.
  */
 PLATTER_API int platter_resize(struct platter_disk *disk, uint64_t size,
 			       const struct platter_resize_options *options,
@@ -34,7 +36,8 @@ PLATTER_API int platter_resize(struct platter_disk *disk, uint64_t size,
 
 /*
  * Snapshots inside of an image that was opened for writing: keep the disk as it is now
- * under `name`; make the disk what it was; forget a snapshot.  `snapshot` is an id or a name.
+ * under `name`; make the disk what it was, in size too; forget a snapshot.  `snapshot` is an
+ * id or a name.
  * Errors: -EEXIST, -ENOENT, -ENOTSUP, -EROFS, -ENOSPC, -EUCLEAN, -EIO.
  */
 PLATTER_API int platter_snapshot_create(struct platter_disk *disk, const char *name,

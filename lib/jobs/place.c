@@ -469,6 +469,20 @@ open_element(struct pl_place *place, const struct parsed *p, const struct elemen
 			  e->format ? e->format : format, err);
 }
 
+static int
+not_writable(const struct pl_place *place, struct platter_error *err)
+{
+	const struct pl_format *format = pl_format_of(place->disk);
+	int r;
+
+	if (!format || format->info.abilities & PLATTER_CAN_WRITE)
+		return pl_fail(err, -EROFS, "'%s' cannot be written", place->name);
+	r = pl_fail(err, -EROFS, "'%s' cannot be written: images of format '%s' are only read",
+		    place->name, format->info.name);
+	pl_hint(err, "convert it to one that can, qcow2 or raw, and back afterwards");
+	return r;
+}
+
 int
 pl_place_open(const char *name, const char *format, unsigned flags, struct pl_place **ret,
 	      struct platter_error *err)
@@ -485,7 +499,7 @@ pl_place_open(const char *name, const char *format, unsigned flags, struct pl_pl
 	for (size_t i = 0; i < p.nr_elements && r == 0; i++)
 		r = open_element(place, &p, &p.elements[i], format, err);
 	if (r == 0 && (flags & PLATTER_OPEN_WRITE) && !place->disk->writable)
-		r = pl_fail(err, -EROFS, "'%s' cannot be written", name);
+		r = not_writable(place, err);
 	parsed_done(&p);
 	if (r < 0)
 		pl_place_close(place);

@@ -7,7 +7,8 @@ import re
 import lib
 from lib import BUILD, ROOT, expect, expect_equal, mixed_raw, path, platter, run
 
-VERBS = ("info", "create", "convert", "restore", "clone", "verify", "compare", "map", "measure", "formats")
+VERBS = ("info", "create", "convert", "restore", "clone", "verify", "compare", "map", "measure", "resize",
+         "snapshot", "repair", "formats")
 
 
 def options_of(verb):

@@ -108,6 +108,29 @@ def test_measure():
     answers("error", "measure", path("missing"), status=3)
     answers("error", "measure", status=2)
 
+def test_changes():
+    """resize, snapshot and repair answer as their schemas say."""
+    disk = disk_of_everything()
+    answers("resize", "resize", disk, "+1M")
+    answers("error", "resize", disk, "-20M", status=3)
+    answers("error", "resize", disk, "-20G", status=2)
+    image = path("a.qcow2")
+    platter("create", disk, image)
+    answers("resize", "resize", image, "+1M")
+    answers("snapshot", "snapshot", image, "--create", "größe")
+    answers("snapshot", "snapshot", image)
+    answers("snapshot", "snapshot", image, "--apply=1")
+    answers("repair", "repair", image)
+    with open(image, "r+b") as f:
+        f.seek(48)
+        f.write(bytes(8))
+    answers("repair", "repair", "--dry-run", image, status=1)
+    answers("repair", "repair", image)
+    answers("snapshot", "snapshot", image, "--delete=1")
+    answers("error", "snapshot", image, "--delete=1", status=3)
+    answers("error", "snapshot", image, "--delete=1", "--create=2", status=2)
+    answers("error", "repair", disk, status=3)
+
 
 def test_formats():
     """formats answers as its schema says, with and without a name."""
