@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * fuzz-format.c - open, describe, map, read, check and write a hostile image; built once
- * for each FORMAT
+ * fuzz-format.c - open, describe, map, read, check, write, change and repair a hostile image;
+ * built once for each FORMAT
  *
  * The image may name other files: nothing beside it can be opened here.
  *
@@ -19,6 +19,7 @@
 #define READS        16
 #define READ_SIZE    KIB(64)
 #define UNFOLDED_MAX MIB(32)
+#define RESIZED_MAX  GIB(16)
 
 static void
 ignore(struct pl_findings *findings, enum platter_severity severity, uint64_t offset,
@@ -119,6 +120,44 @@ check(const struct pl_format *format, struct pl_disk *disk)
 		format->check(disk, &findings, &err);
 }
 
+/* Changes in place, each of what the one before has left. */
+static void
+change(const struct pl_format *format, struct pl_disk *disk)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+	const struct pl_change_ops *ops = format->change;
+
+	if (ops && ops->snapshot_create) {
+		ops->snapshot_create(disk, "fuzz", &err);
+		write_some(disk);
+		ops->snapshot_apply(disk, "1", &err);
+	}
+	if (disk->ops->resize && disk->size < RESIZED_MAX) {
+		pl_resize(disk, disk->size / 2 + 512, &err);
+		pl_resize(disk, disk->size * 3, &err);
+	}
+	if (ops && ops->snapshot_delete)
+		ops->snapshot_delete(disk, "1", &err);
+}
+
+static void
+repair(const struct pl_format *format, const uint8_t *data, size_t size)
+{
+	struct pl_findings findings = { .found = ignore };
+	struct platter_error err = PLATTER_ERROR_INIT;
+	PL_AUTOUNREF struct pl_disk *file = NULL;
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+	struct pl_open_request request = { .flags = PLATTER_OPEN_WRITE | PLATTER_OPEN_NO_BACKING |
+						    PLATTER_OPEN_IGNORE_CHECKSUMS };
+
+	if (!format->change || !format->change->repair ||
+	    pl_memory_new(data, size, "input", &file, &err) < 0)
+		return;
+	request.file = file;
+	if (format->open(&request, &disk, &err) == 0 && disk->writable)
+		format->change->repair(disk, false, &findings, &err);
+}
+
 static void
 try_with(const struct pl_format *format, const uint8_t *data, size_t size, unsigned flags)
 {
@@ -139,6 +178,10 @@ try_with(const struct pl_format *format, const uint8_t *data, size_t size, unsig
 	snapshots(format, disk, file, flags);
 	if (flags & PLATTER_OPEN_WRITE) {
 		write_some(disk);
+		read_some(disk);
+		check(format, disk);
+		if (disk->writable)
+			change(format, disk);
 		read_some(disk);
 		check(format, disk);
 	}
@@ -181,5 +224,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		data = image;
 	try_with(format, data, size, PLATTER_OPEN_NO_BACKING | PLATTER_OPEN_IGNORE_CHECKSUMS);
 	try_with(format, data, size, PLATTER_OPEN_NO_BACKING | PLATTER_OPEN_WRITE);
+	repair(format, data, size);
 	return 0;
 }
