@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* header.c - the start of a VHDX: which of the two headers is the current one */
 #include "checksums.h"
+#include "parent.h"
 #include "text.h"
 #include "vhdx.h"
 
@@ -56,16 +57,15 @@ decode(const uint8_t *b, uint64_t at, struct vhdx_header *h)
 }
 
 static bool
-is_good(const uint8_t *b, unsigned flags, unsigned *damage)
+is_header(const uint8_t *b)
 {
-	if (memcmp(b, "head", 4) != 0)
-		return false;
-	if (get_le32(b + VHDX_CRC) == pl_vhdx_crc(b, VHDX_HEADER_SIZE))
-		return true;
-	if (!(flags & PLATTER_OPEN_IGNORE_CHECKSUMS))
-		return false;
-	*damage |= VHDX_CRC_IGNORED;
-	return true;
+	return memcmp(b, "head", 4) == 0;
+}
+
+static bool
+is_good(const uint8_t *b)
+{
+	return is_header(b) && get_le32(b + VHDX_CRC) == pl_vhdx_crc(b, VHDX_HEADER_SIZE);
 }
 
 /* The fields of the header that was chosen. */
@@ -100,14 +100,17 @@ static int
 choose(const uint8_t *b1, const uint8_t *b2, unsigned flags, struct vhdx_info *info,
        const uint8_t **ret, struct platter_error *err)
 {
-	bool good1 = is_good(b1, flags, &info->damage), good2 = is_good(b2, flags, &info->damage);
+	bool good1 = is_good(b1), good2 = is_good(b2);
 	uint64_t s1 = get_le64(b1 + VHDX_SEQUENCE), s2 = get_le64(b2 + VHDX_SEQUENCE);
 	int r;
 
+	if (!good1 && !good2 && flags & PLATTER_OPEN_IGNORE_CHECKSUMS) {
+		good1 = is_header(b1);
+		good2 = is_header(b2);
+		info->damage |= VHDX_CRC_IGNORED;
+	}
 	if (!good1 && !good2) {
-		bool there = !memcmp(b1, "head", 4);
-
-		r = pl_corrupt(err, VHDX_HEADER_1 + (there ? VHDX_CRC : 0),
+		r = pl_corrupt(err, VHDX_HEADER_1 + (is_header(b1) ? VHDX_CRC : 0),
 			       "neither header of the VHDX is sound");
 		pl_hint(err, "compare the file with the original; it was damaged");
 		return r;
@@ -148,4 +151,50 @@ pl_vhdx_header_read(struct pl_disk *file, unsigned flags, struct vhdx_info *info
 		return r;
 	decode(b, b == b1 ? VHDX_HEADER_1 : VHDX_HEADER_2, &info->header);
 	return check(b, file, &info->header, err);
+}
+
+/* Make the header that is not the current one so. */
+static int
+write_other(struct pl_disk *file, uint8_t *b, struct vhdx_header *h, struct platter_error *err)
+{
+	uint64_t at = h->at == VHDX_HEADER_1 ? VHDX_HEADER_2 : VHDX_HEADER_1;
+	int r;
+
+	put_le64(b + VHDX_SEQUENCE, h->sequence + 1);
+	put_le32(b + VHDX_CRC, pl_vhdx_crc(b, VHDX_HEADER_SIZE));
+	r = pl_write(file, b, VHDX_HEADER_SIZE, at, err);
+	if (r == 0)
+		r = pl_flush(file, err);
+	if (r < 0)
+		return r;
+	h->at = at;
+	h->sequence++;
+	return 0;
+}
+
+int
+pl_vhdx_header_update(struct pl_disk *file, struct vhdx_header *h, unsigned changes,
+		      struct platter_error *err)
+{
+	uint8_t b[VHDX_HEADER_SIZE], guid[16];
+	int r = pl_read(file, b, sizeof b, h->at, err);
+
+	if (r == 0 && h->sequence > UINT64_MAX - 2)
+		r = pl_corrupt(err, h->at + VHDX_SEQUENCE,
+			       "the header's sequence number is the last");
+	if (r == 0 && changes & VHDX_CHANGES_FILE)
+		r = pl_new_guid(b + VHDX_FILE_WRITE_GUID, err);
+	if (r == 0 && changes & VHDX_CHANGES_DATA)
+		r = pl_new_guid(b + VHDX_DATA_WRITE_GUID, err);
+	if (r < 0)
+		return r;
+	memcpy(guid, b + VHDX_DATA_WRITE_GUID, 16);
+	memcpy(b + VHDX_LOG_GUID, h->log_guid, 16);
+	r = write_other(file, b, h, err);
+	/* Then no older one is left that could count if this is damaged. */
+	if (r == 0)
+		r = write_other(file, b, h, err);
+	if (r == 0)
+		memcpy(h->data_write_guid, guid, 16);
+	return r;
 }

@@ -1,46 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * log.c - the log of a VHDX, replayed in memory
+ * log.c - the log of a VHDX, replayed in memory, or in the file
  *
  * Changes of metadata are written to a circular log first.  What of it had not reached its
  * place when the file was last used is laid over the file here: a disk whose map leads to a
  * copy of the log's sectors where it has any, to zeros where it says so, else to the file.
- *
- *	offset  size  entry header field
- *	     0     4  "loge"
- *	     4     4  CRC of the entry
- *	     8     4  length of the entry, whole sectors of 4096 bytes
- *	    12     4  offset in the log of the first entry that a replay needs
- *	    16     8  sequence number
- *	    24     4  descriptors, of 32 bytes from byte 64 on
- *	    32    16  LogGuid of the file's header
- *	    48     8  size that the file had at least when this was written
- *	    56     8  size that the file has at least after this
- *
- *	     0     4  "desc"			"zero"
- *	     4     4  last 4 bytes of the sector
- *	     8     8  first 8 bytes of it	length
- *	    16     8  offset in the file
- *	    24     8  sequence number of the entry
- *
- * Each "desc" has a sector after the descriptors: "data", the high half of the sequence
- * number, bytes 8 to 4091, its low half.
  */
-#include "vhdx.h"
+#include "vhdx-log.h"
 
-#define SECTOR 4096u
+#define SECTOR LOG_SECTOR
 /* Logs of 1 MiB are usual; this many times as much still fits into memory. */
 #define MAX_LOG MIB(64)
-/* Bytes of the header, and of a descriptor. */
-#define ENTRY_HEADER   64u
-#define DESCRIPTOR     32u
-#define ENTRY_LENGTH   8u
-#define ENTRY_TAIL     12u
-#define ENTRY_SEQUENCE 16u
-#define ENTRY_NR       24u
-#define ENTRY_GUID     32u
-#define ENTRY_FLUSHED  48u
-#define ENTRY_LAST     56u
 
 /* A sound entry of the log. */
 struct entry {
@@ -78,7 +48,7 @@ log_sector(const struct log *log, uint64_t index)
 static uint32_t
 descriptor_sectors(uint32_t nr)
 {
-	return (uint32_t)pl_div_round_up(ENTRY_HEADER + (uint64_t)nr * DESCRIPTOR, SECTOR);
+	return (uint32_t)pl_div_round_up(LOG_ENTRY_HEADER + (uint64_t)nr * LOG_DESCRIPTOR, SECTOR);
 }
 
 /*
@@ -123,7 +93,7 @@ check_descriptors(const uint8_t *b, uint32_t nr, uint32_t nr_sectors, uint64_t s
 	uint32_t data = descriptor_sectors(nr);
 
 	for (uint32_t i = 0; i < nr; i++) {
-		const uint8_t *d = b + ENTRY_HEADER + (size_t)i * DESCRIPTOR;
+		const uint8_t *d = b + LOG_ENTRY_HEADER + (size_t)i * LOG_DESCRIPTOR;
 		const uint8_t *s;
 
 		if (get_le64(d + 24) != sequence || get_le64(d + 16) % SECTOR)
@@ -149,11 +119,11 @@ find_entry(struct log *log, const struct vhdx_header *h, uint32_t first)
 {
 	const uint8_t *b = log_sector(log, first);
 	struct entry *e = &log->entries[first];
-	uint64_t sequence = get_le64(b + ENTRY_SEQUENCE);
-	uint32_t length = get_le32(b + ENTRY_LENGTH), tail = get_le32(b + ENTRY_TAIL);
-	uint32_t nr = get_le32(b + ENTRY_NR), nr_sectors = length / SECTOR;
+	uint64_t sequence = get_le64(b + LOG_ENTRY_SEQUENCE);
+	uint32_t length = get_le32(b + LOG_ENTRY_LENGTH), tail = get_le32(b + LOG_ENTRY_TAIL);
+	uint32_t nr = get_le32(b + LOG_ENTRY_NR), nr_sectors = length / SECTOR;
 
-	if (memcmp(b, "loge", 4) != 0 || memcmp(b + ENTRY_GUID, h->log_guid, 16) != 0)
+	if (memcmp(b, "loge", 4) != 0 || memcmp(b + LOG_ENTRY_GUID, h->log_guid, 16) != 0)
 		return;
 	if (length % SECTOR || !nr_sectors || nr_sectors > log->nr_sectors || tail % SECTOR ||
 	    tail / SECTOR >= log->nr_sectors || !sequence || !has_shape(log, first, nr_sectors, nr))
@@ -243,12 +213,12 @@ take_entry(const struct log *log, const struct pl_disk *file, const struct vhdx_
 {
 	const uint8_t *b = log_sector(log, first);
 	uint64_t at = h->log_offset + (uint64_t)first * SECTOR;
-	uint64_t flushed = get_le64(b + ENTRY_FLUSHED), last = get_le64(b + ENTRY_LAST);
-	uint32_t nr = get_le32(b + ENTRY_NR), data = descriptor_sectors(nr);
+	uint64_t flushed = get_le64(b + LOG_ENTRY_FLUSHED), last = get_le64(b + LOG_ENTRY_LAST);
+	uint32_t nr = get_le32(b + LOG_ENTRY_NR), data = descriptor_sectors(nr);
 	int r;
 
 	if (flushed > file->size) {
-		r = pl_corrupt(err, at + ENTRY_FLUSHED,
+		r = pl_corrupt(err, at + LOG_ENTRY_FLUSHED,
 			       "the file had %" PRIu64
 			       " bytes when its log was written, and has %" PRIu64,
 			       flushed, file->size);
@@ -256,11 +226,11 @@ take_entry(const struct log *log, const struct pl_disk *file, const struct vhdx_
 		return r;
 	}
 	if (last > INT64_MAX)
-		return pl_corrupt(err, at + ENTRY_LAST, "log extends the file to %" PRIu64 " bytes",
-				  last);
+		return pl_corrupt(err, at + LOG_ENTRY_LAST,
+				  "log extends the file to %" PRIu64 " bytes", last);
 	patches->end = PL_MAX(patches->end, last);
 	for (uint32_t i = 0; i < nr; i++) {
-		uint32_t in_entry = ENTRY_HEADER + i * DESCRIPTOR;
+		uint32_t in_entry = LOG_ENTRY_HEADER + i * LOG_DESCRIPTOR;
 		const uint8_t *d =
 			log_sector(log, (uint64_t)first + in_entry / SECTOR) + in_entry % SECTOR;
 		struct patch patch = { .offset = get_le64(d + 16), .length = get_le64(d + 8) };
@@ -547,6 +517,40 @@ make_replayed(struct pl_disk *file, const struct patches *patches, struct pl_dis
 	}
 	*ret = &rp->disk;
 	return 0;
+}
+
+/* Zeros are there already where the file ends. */
+static int
+bring_in_place(struct replayed *rp, const struct overlay *o, struct platter_error *err)
+{
+	uint64_t size = rp->file->size, n = PL_MIN(o->length, size - PL_MIN(size, o->offset));
+	uint8_t sector[SECTOR];
+	int r = 0;
+
+	if (o->zero)
+		return n ? pl_zero(rp->file, o->offset, n, 0, err) : 0;
+	for (uint64_t at = 0; at < n && r == 0; at += SECTOR) {
+		r = pl_read(rp->sectors, sector, SECTOR, o->stored + at, err);
+		if (r == 0)
+			r = pl_write(rp->file, sector, (size_t)PL_MIN(SECTOR, n - at),
+				     o->offset + at, err);
+	}
+	return r;
+}
+
+int
+pl_vhdx_replay_in_place(struct pl_disk *stored, struct platter_error *err)
+{
+	struct replayed *rp = replayed_of(stored);
+	int r = 0;
+
+	if (stored->ops != &replayed_ops)
+		return 0;
+	if (stored->size > rp->file->size)
+		r = pl_resize(rp->file, stored->size, err);
+	for (size_t i = 0; i < rp->nr && r == 0; i++)
+		r = bring_in_place(rp, &rp->overlays[i], err);
+	return r == 0 ? pl_flush(rp->file, err) : r;
 }
 
 static int

@@ -10,9 +10,15 @@
 #define MAX_ITEM            MIB(1)
 #define MAX_LOCATOR_ENTRIES 256u
 
+static bool
+is_table(const uint8_t *table)
+{
+	return memcmp(table, "regi", 4) == 0;
+}
+
 static int
-region_table(struct pl_disk *file, uint64_t at, unsigned flags, unsigned *damage, uint8_t *table,
-	     bool *ret_good, struct platter_error *err)
+region_table(struct pl_disk *file, uint64_t at, uint8_t *table, bool *ret_good,
+	     struct platter_error *err)
 {
 	int r;
 
@@ -20,14 +26,9 @@ region_table(struct pl_disk *file, uint64_t at, unsigned flags, unsigned *damage
 	if (!pl_in_range(at, VHDX_TABLE_SIZE, file->size))
 		return 0;
 	r = pl_read(file, table, VHDX_TABLE_SIZE, at, err);
-	if (r < 0 || memcmp(table, "regi", 4) != 0)
-		return r;
-	*ret_good = get_le32(table + VHDX_CRC) == pl_vhdx_crc(table, VHDX_TABLE_SIZE);
-	if (!*ret_good && flags & PLATTER_OPEN_IGNORE_CHECKSUMS) {
-		*damage |= VHDX_CRC_IGNORED;
-		*ret_good = true;
-	}
-	return 0;
+	*ret_good = r == 0 && is_table(table) &&
+		    get_le32(table + VHDX_CRC) == pl_vhdx_crc(table, VHDX_TABLE_SIZE);
+	return r;
 }
 
 /* The first table, or if that is damaged the second; `ret` is one of the two buffers. */
@@ -36,12 +37,17 @@ choose_table(struct pl_disk *file, unsigned flags, struct vhdx_info *info, uint8
 	     const uint8_t **ret, uint64_t *ret_at, struct platter_error *err)
 {
 	bool good1 = false, good2 = false;
-	int r = region_table(file, VHDX_REGIONS_1, flags, &info->damage, t1, &good1, err);
+	int r = region_table(file, VHDX_REGIONS_1, t1, &good1, err);
 
 	if (r == 0)
-		r = region_table(file, VHDX_REGIONS_2, flags, &info->damage, t2, &good2, err);
+		r = region_table(file, VHDX_REGIONS_2, t2, &good2, err);
 	if (r < 0)
 		return r;
+	if (!good1 && !good2 && flags & PLATTER_OPEN_IGNORE_CHECKSUMS) {
+		good1 = is_table(t1);
+		good2 = is_table(t2);
+		info->damage |= VHDX_CRC_IGNORED;
+	}
 	if (!good1 && !good2)
 		return pl_corrupt(err, VHDX_REGIONS_1, "neither region table of the VHDX is sound");
 	if (!good1 || !good2)
@@ -65,8 +71,10 @@ take_region(const struct pl_disk *file, const uint8_t *e, uint64_t at, struct vh
 		known = &info->bat;
 	else if (!memcmp(e, pl_vhdx_guid_metadata, 16))
 		known = &info->metadata;
-	if (!known && !(get_le32(e + 28) & 1))
+	if (!known && !(get_le32(e + 28) & 1)) {
+		info->other_regions = true;
 		return 0;
+	}
 	pl_guid_text(e, guid);
 	if (!known)
 		return pl_unsupported(err, at, "image needs region {%s}, which is not known", guid);
@@ -98,6 +106,7 @@ read_regions(struct pl_disk *file, unsigned flags, struct vhdx_info *info,
 	r = choose_table(file, flags, info, tables, tables + VHDX_TABLE_SIZE, &table, &at, err);
 	if (r < 0)
 		return r;
+	info->regions_at = at;
 	nr = get_le32(table + 8);
 	if (nr > VHDX_MAX_ENTRIES)
 		return pl_corrupt(err, at + 8, "%" PRIu32 " regions, limit is %u", nr,
@@ -111,6 +120,37 @@ read_regions(struct pl_disk *file, unsigned flags, struct vhdx_info *info,
 		r = pl_corrupt(err, at + 8, "the region of the %s is not listed",
 			       info->bat.length ? "metadata" : "block allocation table");
 	return r;
+}
+
+/* Put the place of the BAT into a table. */
+static void
+place_bat(uint8_t *table, const struct vhdx_region *bat)
+{
+	uint32_t nr = PL_MIN(get_le32(table + 8), VHDX_MAX_ENTRIES);
+
+	for (uint32_t i = 0; i < nr; i++) {
+		uint8_t *e = table + REGION_ENTRIES + i * ENTRY_SIZE;
+
+		if (memcmp(e, pl_vhdx_guid_bat, 16) != 0)
+			continue;
+		put_le64(e + 16, bat->offset);
+		put_le32(e + 24, (uint32_t)bat->length);
+	}
+	put_le32(table + VHDX_CRC, pl_vhdx_crc(table, VHDX_TABLE_SIZE));
+}
+
+int
+pl_vhdx_write_regions(struct pl_disk *file, const struct vhdx_info *info,
+		      const struct vhdx_region *bat, struct platter_error *err)
+{
+	PL_AUTOFREE uint8_t *table = NULL;
+	int r = pl_read_alloc(file, VHDX_TABLE_SIZE, info->regions_at, &table, err);
+
+	if (r < 0)
+		return r;
+	place_bat(table, bat);
+	r = pl_write(file, table, VHDX_TABLE_SIZE, VHDX_REGIONS_1, err);
+	return r < 0 ? r : pl_write(file, table, VHDX_TABLE_SIZE, VHDX_REGIONS_2, err);
 }
 
 /* An item of the metadata. */
@@ -238,6 +278,7 @@ take_values(const struct item *items, struct vhdx_info *info, struct platter_err
 	info->block_size = get_le32(items[PARAMETERS].bytes);
 	info->flags = get_le32(items[PARAMETERS].bytes + 4);
 	info->size = get_le64(items[SIZE].bytes);
+	info->size_at = items[SIZE].at;
 	memcpy(info->disk_id, items[DISK_ID].bytes, 16);
 	if (info->block_size < MIB(1) || info->block_size > MIB(256) ||
 	    !pl_is_power_of_two(info->block_size))

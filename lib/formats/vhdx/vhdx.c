@@ -8,29 +8,13 @@
  */
 #include <strings.h>
 
-#include "vhdx.h"
-#include "blocks.h"
+#include "image.h"
 #include "parent.h"
 #include "text.h"
 
 /* What of a bitmap is looked at at once: bits of 32768 sectors. */
 #define BITS_PIECE    4096u
 #define BITS_OF_PIECE (BITS_PIECE * 8)
-
-struct vhdx {
-	struct pl_disk disk;
-	struct pl_disk *file;   /* a reference */
-	struct pl_disk *stored; /* the file as the log leaves it; a reference */
-	struct vhdx_info info;
-	size_t nr_replayed; /* log entries */
-	struct pl_block_table bat;
-};
-
-static struct vhdx *
-vhdx_of(struct pl_disk *disk)
-{
-	return pl_container_of(disk, struct vhdx, disk);
-}
 
 static int
 vhdx_probe(const struct pl_probe *probe)
@@ -44,21 +28,6 @@ vhdx_probe(const struct pl_probe *probe)
 
 /* Mapping. */
 
-/* Place of a block's entry in the table, and of the bitmap of its chunk. */
-static uint64_t
-entry_of_block(const struct vhdx *v, uint64_t block)
-{
-	return block + block / v->info.chunk_ratio;
-}
-
-static uint64_t
-entry_of_bitmap(const struct vhdx *v, uint64_t block)
-{
-	uint64_t ratio = v->info.chunk_ratio;
-
-	return block / ratio * (ratio + 1) + ratio;
-}
-
 /* Blocks whose entries are before the index-th. */
 static uint64_t
 blocks_before(const struct vhdx *v, uint64_t index)
@@ -66,8 +35,8 @@ blocks_before(const struct vhdx *v, uint64_t index)
 	return index - index / (v->info.chunk_ratio + 1u);
 }
 
-static int
-get_entry(struct vhdx *v, uint64_t index, uint64_t *ret, struct platter_error *err)
+int
+pl_vhdx_get_entry(struct vhdx *v, uint64_t index, uint64_t *ret, struct platter_error *err)
 {
 	const uint8_t *p;
 	int r = pl_block_table_get(&v->bat, index * 8, 8, &p, err);
@@ -77,9 +46,9 @@ get_entry(struct vhdx *v, uint64_t index, uint64_t *ret, struct platter_error *e
 	return r;
 }
 
-static int
-bad_entry(const struct vhdx *v, uint64_t index, uint64_t block, const char *what,
-	  struct platter_error *err)
+int
+pl_vhdx_bad_entry(const struct vhdx *v, uint64_t index, uint64_t block, const char *what,
+		  struct platter_error *err)
 {
 	return pl_corrupt(err, v->info.bat.offset + index * 8, "block %" PRIu64 " %s", block, what);
 }
@@ -93,8 +62,8 @@ data_run(struct vhdx *v, uint64_t index, uint64_t block, uint64_t entry, uint64_
 	int r;
 
 	if (place < VHDX_UNIT)
-		return bad_entry(v, index, block, "is said to be in the first MiB of the file",
-				 err);
+		return pl_vhdx_bad_entry(v, index, block,
+					 "is said to be in the first MiB of the file", err);
 	if (__builtin_add_overflow(place, in_block, &stored) || stored >= v->stored->size) {
 		r = pl_corrupt(err, v->info.bat.offset + index * 8,
 			       "block %" PRIu64 " at byte %" PRIu64
@@ -110,12 +79,30 @@ data_run(struct vhdx *v, uint64_t index, uint64_t block, uint64_t entry, uint64_
 	return 0;
 }
 
+int
+pl_vhdx_find_bitmap(struct vhdx *v, uint64_t block, uint64_t *ret, struct platter_error *err)
+{
+	uint64_t index = vhdx_entry_of_bitmap(v, block), entry = 0, at;
+	int r = pl_vhdx_get_entry(v, index, &entry, err);
+
+	if (r < 0)
+		return r;
+	at = entry & VHDX_OFFSET_MASK;
+	if ((entry & VHDX_STATE_MASK) != VHDX_FULLY_PRESENT)
+		at = 0;
+	else if (at < VHDX_UNIT || !pl_in_range(at, VHDX_UNIT, v->stored->size))
+		return pl_vhdx_bad_entry(v, index, block,
+					 "has a bitmap that is not within the file", err);
+	*ret = at;
+	return 0;
+}
+
 static int
 partial_run(struct vhdx *v, uint64_t index, uint64_t block, uint64_t entry, uint64_t in_block,
 	    struct pl_extent *ret, struct platter_error *err)
 {
 	uint32_t sector_size = v->info.sector_size;
-	uint64_t bitmap_index = entry_of_bitmap(v, block), bitmap = 0, at;
+	uint64_t at;
 	uint64_t sector =
 		(block % v->info.chunk_ratio * v->info.block_size + in_block) / sector_size;
 	uint32_t first = (uint32_t)(sector % BITS_OF_PIECE), nr;
@@ -124,18 +111,16 @@ partial_run(struct vhdx *v, uint64_t index, uint64_t block, uint64_t entry, uint
 	int r;
 
 	if (!(v->info.flags & VHDX_HAS_PARENT))
-		return bad_entry(v, index, block, "is partly there in a disk without a parent",
-				 err);
-	r = get_entry(v, bitmap_index, &bitmap, err);
+		return pl_vhdx_bad_entry(v, index, block,
+					 "is partly there in a disk without a parent", err);
+	r = pl_vhdx_find_bitmap(v, block, &at, err);
 	if (r < 0)
 		return r;
-	at = bitmap & VHDX_OFFSET_MASK;
-	if ((bitmap & VHDX_STATE_MASK) != VHDX_FULLY_PRESENT || at < VHDX_UNIT ||
-	    !pl_in_range(at, VHDX_UNIT, v->stored->size))
-		return bad_entry(v, bitmap_index, block,
-				 "is partly there, and has no bitmap within the file", err);
-	r = pl_block_cached(&v->disk, v->stored, at + sector / BITS_OF_PIECE * BITS_PIECE,
-			    BITS_PIECE, bits, err);
+	if (!at)
+		return pl_vhdx_bad_entry(v, vhdx_entry_of_bitmap(v, block), block,
+					 "is partly there, and has no bitmap", err);
+	r = pl_block_cached(&v->disk, v->meta, at + sector / BITS_OF_PIECE * BITS_PIECE, BITS_PIECE,
+			    bits, err);
 	if (r < 0)
 		return r;
 	nr = (uint32_t)PL_MIN(BITS_OF_PIECE, first + pl_div_round_up(ret->length, sector_size));
@@ -157,8 +142,8 @@ absent_run(struct vhdx *v, uint64_t index, uint64_t offset, uint64_t length, str
 {
 	uint64_t last = PL_MIN((offset + length - 1) / v->info.block_size, v->info.nr_blocks - 1);
 	uint64_t end, block;
-	int r = pl_block_table_skip(&v->bat, index * 8, (entry_of_block(v, last) + 1) * 8, &end,
-				    err);
+	int r = pl_block_table_skip(&v->bat, index * 8, (vhdx_entry_of_block(v, last) + 1) * 8,
+				    &end, err);
 
 	if (r < 0)
 		return r;
@@ -174,8 +159,8 @@ vhdx_run(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_exten
 {
 	struct vhdx *v = vhdx_of(disk);
 	uint64_t block = offset / v->info.block_size, in_block = offset % v->info.block_size;
-	uint64_t index = entry_of_block(v, block), entry = 0;
-	int r = get_entry(v, index, &entry, err);
+	uint64_t index = vhdx_entry_of_block(v, block), entry = 0;
+	int r = pl_vhdx_get_entry(v, index, &entry, err);
 
 	if (r < 0)
 		return r;
@@ -191,7 +176,8 @@ vhdx_run(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_exten
 	case VHDX_UNMAPPED_V095: ret->kind = PLATTER_ZERO; return 0;
 	case VHDX_FULLY_PRESENT: return data_run(v, index, block, entry, in_block, ret, err);
 	case VHDX_PARTIALLY_PRESENT: return partial_run(v, index, block, entry, in_block, ret, err);
-	default: return bad_entry(v, index, block, "is in state 4, which is not known", err);
+	default:
+		return pl_vhdx_bad_entry(v, index, block, "is in state 4, which is not known", err);
 	}
 }
 
@@ -268,7 +254,7 @@ vhdx_describe(struct pl_disk *disk, struct pl_facts *facts)
 	pl_fact_text(facts, "data_write_guid", "write GUID", "%s", guid);
 	if (info->flags & VHDX_HAS_PARENT)
 		describe_parent(info, facts);
-	if (v->nr_replayed)
+	if (v->nr_replayed && !v->disk.writable)
 		pl_fact_number(facts, "log_entries_replayed", "log entries replayed in memory",
 			       v->nr_replayed);
 	for (size_t i = 0; i < ARRAY_SIZE(damages); i++)
@@ -309,27 +295,32 @@ check_entry(struct vhdx *v, uint64_t index, uint64_t entry, bool is_bitmap,
 	return pl_claim(claims, place, length, what, number, err);
 }
 
+int
+pl_vhdx_next_entry(struct vhdx *v, uint64_t *index, uint64_t *ret, struct platter_error *err)
+{
+	uint64_t nr = v->info.nr_entries, end;
+	int r = pl_block_table_skip(&v->bat, PL_MIN(*index, nr) * 8, nr * 8, &end, err);
+
+	if (r < 0)
+		return r;
+	*index = end / 8;
+	*ret = 0;
+	return *index == nr ? 0 : pl_vhdx_get_entry(v, *index, ret, err);
+}
+
 static int
 check_blocks(struct vhdx *v, struct pl_claims *claims, struct pl_findings *findings,
 	     struct platter_error *err)
 {
-	uint64_t nr = v->info.nr_entries, ratio = v->info.chunk_ratio;
-	int r = 0;
+	for (uint64_t i = 0;; i++) {
+		uint64_t entry;
+		int r = pl_vhdx_next_entry(v, &i, &entry, err);
 
-	for (uint64_t i = 0; i < nr && r == 0; i++) {
-		uint64_t entry, end;
-
-		/* Over what is not there at once. */
-		r = pl_block_table_skip(&v->bat, i * 8, nr * 8, &end, err);
-		i = end / 8;
-		if (r < 0 || i == nr)
-			break;
-		r = get_entry(v, i, &entry, err);
-		if (r == 0)
-			r = check_entry(v, i, entry, i % (ratio + 1) == ratio, claims, findings,
-					err);
+		if (r == 0 && i < v->info.nr_entries)
+			r = check_entry(v, i, entry, vhdx_is_bitmap(v, i), claims, findings, err);
+		if (r < 0 || i == v->info.nr_entries)
+			return r;
 	}
-	return r;
 }
 
 static int
@@ -349,8 +340,8 @@ claim_fixed_parts(const struct vhdx_info *info, struct pl_claims *claims, struct
 	return r;
 }
 
-static int
-vhdx_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_error *err)
+int
+pl_vhdx_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_error *err)
 {
 	struct vhdx *v = vhdx_of(disk);
 	struct pl_claims claims = { 0 };
@@ -360,7 +351,7 @@ vhdx_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_er
 		if (v->info.damage & damages[i].bit)
 			pl_found(findings, damages[i].severity, damages[i].at, "%s",
 				 damages[i].words);
-	if (v->nr_replayed)
+	if (v->nr_replayed && !v->disk.writable)
 		pl_found(findings, PLATTER_NOTE, v->info.header.log_offset,
 			 "log entries that had to be replayed in memory: %zu", v->nr_replayed);
 	r = claim_fixed_parts(&v->info, &claims, err);
@@ -385,6 +376,7 @@ vhdx_free(struct pl_disk *disk)
 {
 	struct vhdx *v = vhdx_of(disk);
 
+	pl_vhdx_close_store(v);
 	pl_vhdx_info_done(&v->info);
 	pl_block_table_done(&v->bat);
 	pl_disk_unref(v->stored);
@@ -396,6 +388,11 @@ vhdx_free(struct pl_disk *disk)
 static const struct pl_disk_ops vhdx_ops = {
 	.name = "vhdx",
 	.map = vhdx_map,
+	.write = pl_vhdx_write,
+	.zero = pl_vhdx_zero,
+	.discard = pl_vhdx_discard,
+	.flush = pl_vhdx_flush,
+	.resize = pl_vhdx_resize,
 	.below = vhdx_below,
 	.describe = vhdx_describe,
 	.free = vhdx_free,
@@ -441,11 +438,45 @@ check_parent(struct pl_disk *child, struct pl_disk *parent, struct platter_error
 	return r;
 }
 
+int
+pl_vhdx_load_table(struct vhdx *v, struct platter_error *err)
+{
+	struct pl_block_table bat = { 0 };
+	int r = pl_block_table_init(&bat, v->meta, v->info.bat.offset, v->info.nr_entries * 8, 0,
+				    err);
+
+	if (r < 0)
+		return r;
+	pl_block_table_done(&v->bat);
+	v->bat = bat;
+	return 0;
+}
+
+static int
+open_parent(struct vhdx *v, const struct pl_open_request *request, struct platter_error *err)
+{
+	const struct vhdx_info *info = &v->info;
+	struct pl_parent_link link = {
+		.format = "vhdx",
+		.names = { info->relative_path, info->absolute_path, info->volume_path },
+		.check = check_parent,
+	};
+
+	return info->flags & VHDX_HAS_PARENT ? pl_parent_open(request, &link, &v->disk, err) : 0;
+}
+
+/* What a checksum does not vouch for is only read. */
+static bool
+may_write(const struct vhdx *v, const struct pl_open_request *request)
+{
+	return request->flags & PLATTER_OPEN_WRITE && v->file->writable &&
+	       !(v->info.damage & VHDX_CRC_IGNORED);
+}
+
 static int
 open_parts(struct vhdx *v, const struct pl_open_request *request, struct platter_error *err)
 {
 	struct vhdx_info *info = &v->info;
-	struct pl_parent_link link = { .format = "vhdx", .check = check_parent };
 	int r = pl_vhdx_header_read(v->file, request->flags, info, err);
 
 	if (r == 0)
@@ -454,20 +485,16 @@ open_parts(struct vhdx *v, const struct pl_open_request *request, struct platter
 		r = pl_disk_stack(&v->disk, v->stored, err);
 	if (r == 0)
 		r = pl_vhdx_metadata_read(v->stored, request->flags, info, err);
-	if (r == 0)
-		r = pl_block_table_init(&v->bat, v->stored, info->bat.offset, info->nr_entries * 8,
-					0, err);
 	if (r < 0)
 		return r;
+	v->meta = v->stored;
 	v->disk.size = info->size;
 	v->disk.sector_size = info->sector_size;
 	v->disk.physical_sector_size = info->physical_sector_size;
-	if (!(info->flags & VHDX_HAS_PARENT))
-		return 0;
-	link.names[0] = info->relative_path;
-	link.names[1] = info->absolute_path;
-	link.names[2] = info->volume_path;
-	return pl_parent_open(request, &link, &v->disk, err);
+	r = open_parent(v, request, err);
+	if (r == 0 && may_write(v, request))
+		r = pl_vhdx_open_store(v, err);
+	return r == 0 ? pl_vhdx_load_table(v, err) : r;
 }
 
 static int
@@ -495,6 +522,11 @@ vhdx_open(const struct pl_open_request *request, struct pl_disk **ret, struct pl
 	return 0;
 }
 
+static const struct pl_change_ops change_ops = {
+	.repair = pl_vhdx_repair,
+	.compact = pl_vhdx_compact,
+};
+
 static const char *const extensions[] = { "vhdx", "avhdx", NULL };
 
 const struct pl_format pl_format_vhdx = {
@@ -502,13 +534,14 @@ const struct pl_format pl_format_vhdx = {
 		.name = "vhdx",
 		.longname = "Microsoft virtual hard disk v2 (Hyper-V)",
 		.extensions = extensions,
-		.abilities = PLATTER_CAN_READ | PLATTER_CAN_CREATE | PLATTER_CAN_BACK |
-			     PLATTER_CAN_CHECK,
+		.abilities = PLATTER_CAN_READ | PLATTER_CAN_WRITE | PLATTER_CAN_CREATE |
+			     PLATTER_CAN_BACK | PLATTER_CAN_CHECK,
 		.options = pl_vhdx_options,
 	},
 	.probe = vhdx_probe,
 	.open = vhdx_open,
 	.create = pl_vhdx_create,
-	.check = vhdx_check,
+	.check = pl_vhdx_check,
+	.change = &change_ops,
 	.disk_ops = &vhdx_ops,
 };

@@ -105,18 +105,20 @@ enum vhdx_damage {
 	VHDX_HEADERS_DIFFER = 1 << 1, /* both say they are the current one */
 	VHDX_REGIONS_LOST = 1 << 2,   /* one of the region tables is damaged */
 	VHDX_REGIONS_DIFFER = 1 << 3,
-	VHDX_LOG_EMPTY = 1 << 4, /* a log that is not marked as empty has no whole entry */
-	VHDX_CRC_IGNORED = 1 << 5,
+	VHDX_LOG_EMPTY = 1 << 4,   /* a log that is not marked as empty has no whole entry */
+	VHDX_CRC_IGNORED = 1 << 5, /* neither copy of something is sound: only to rescue data */
 };
 
 /* What the metadata says, and the tables that lead to it. */
 struct vhdx_info {
 	struct vhdx_header header;
 	struct vhdx_region bat, metadata;
+	bool other_regions;  /* there are more, which need not be known */
+	uint64_t regions_at; /* the region table that was taken */
 	char *creator;
 	uint32_t block_size;
-	uint32_t flags; /* VHDX_LEAVE_ALLOCATED, VHDX_HAS_PARENT */
-	uint64_t size;
+	uint32_t flags;         /* VHDX_LEAVE_ALLOCATED, VHDX_HAS_PARENT */
+	uint64_t size, size_at; /* of the disk; where the file says so */
 	uint32_t sector_size, physical_sector_size;
 	uint8_t disk_id[16];
 
@@ -141,9 +143,23 @@ vhdx_is_zero_guid(const uint8_t *guid)
 /* header.c: file identifier and the current header, straight from the file. */
 int pl_vhdx_header_read(struct pl_disk *file, unsigned flags, struct vhdx_info *info,
 			struct platter_error *err);
+/*
+ * Make a header the current one, and then the other too, on stable storage: with new GUIDs for
+ * what `changes` says, with h->log_guid, otherwise as it was.
+ */
+#define VHDX_CHANGES_FILE 1u /* FileWriteGuid: before the first change in a session */
+#define VHDX_CHANGES_DATA 2u /* DataWriteGuid: before the first that a guest sees */
+int pl_vhdx_header_update(struct pl_disk *file, struct vhdx_header *h, unsigned changes,
+			  struct platter_error *err);
 /* metadata.c: regions and metadata, from the file as the log leaves it. */
 int pl_vhdx_metadata_read(struct pl_disk *file, unsigned flags, struct vhdx_info *info,
 			  struct platter_error *err);
+/*
+ * Make both region tables like the one that was taken, but with the BAT at `bat`: if that is
+ * where it was, in the file itself, as the sound copy stays so; otherwise through the log.
+ */
+int pl_vhdx_write_regions(struct pl_disk *file, const struct vhdx_info *info,
+			  const struct vhdx_region *bat, struct platter_error *err);
 /* Blocks and entries of the BAT that follow from the sizes and flags. */
 void pl_vhdx_count_entries(struct vhdx_info *info);
 void pl_vhdx_info_done(struct vhdx_info *info);
@@ -155,6 +171,8 @@ void pl_vhdx_info_done(struct vhdx_info *info);
  */
 int pl_vhdx_replay(struct pl_disk *file, struct vhdx_info *info, struct pl_disk **ret,
 		   size_t *ret_nr, struct platter_error *err);
+/* Bring into the file what pl_vhdx_replay() laid over it, if anything, on stable storage. */
+int pl_vhdx_replay_in_place(struct pl_disk *stored, struct platter_error *err);
 
 /* What is known of an open disk of this format; NULL if it is another's. */
 const struct vhdx_info *pl_vhdx_info_of(struct pl_disk *disk);
