@@ -81,7 +81,7 @@ struct fragile {
 	uint8_t *cut;         /* the file then */
 	uint64_t cut_size;
 };
-#define FRAGILE_MAX MIB(24)
+#define FRAGILE_MAX MIB(80)
 
 static inline int
 fragile_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_extent *ret,
@@ -102,7 +102,7 @@ static inline void
 cut_power(struct fragile *f)
 {
 	f->cut_size = rnd(2) ? f->disk.size : f->flushed_size;
-	memcpy(f->cut, f->flushed, FRAGILE_MAX);
+	memcpy(f->cut, f->flushed, PL_MAX(f->disk.size, f->flushed_size));
 	for (size_t s = 0; s < FRAGILE_MAX / 512; s++)
 		if (f->touched[s] && rnd(2)) {
 			memcpy(f->cut + s * 512, f->now + s * 512, 512);
@@ -141,7 +141,9 @@ fragile_flush(struct pl_disk *disk, struct platter_error *e)
 {
 	struct fragile *f = pl_container_of(disk, struct fragile, disk);
 
-	memcpy(f->flushed, f->now, FRAGILE_MAX);
+	for (size_t s = 0; s < FRAGILE_MAX / 512; s++)
+		if (f->touched[s])
+			memcpy(f->flushed + s * 512, f->now + s * 512, 512);
 	memset(f->touched, 0, FRAGILE_MAX / 512);
 	f->flushed_size = disk->size;
 	return 0;
@@ -184,10 +186,11 @@ new_fragile(const char *name)
 	f->touched = calloc(FRAGILE_MAX / 512, sizeof *f->touched);
 	f->cut = calloc(1, FRAGILE_MAX);
 	EXPECT(f->now && f->flushed && f->touched && f->cut);
-	f->disk.size = fread(f->now, 1, FRAGILE_MAX, in);
+	f->disk.size = f->flushed_size = fread(f->now, 1, FRAGILE_MAX, in);
 	fclose(in);
+	memcpy(f->flushed, f->now, f->disk.size);
 	f->disk.writable = f->disk.growable = true;
-	return (void)fragile_flush(&f->disk, NULL), f;
+	return f;
 }
 
 /* Put the file that the cut left where qemu-img finds it. */
@@ -218,6 +221,7 @@ open_image(const char *name, unsigned flags)
 static inline void
 write_until_cut(const char *image, const char *format, uint64_t writes, const char *check)
 {
+	PL_AUTOFREE char *path = pl_format("%s/%s", pl_test_folder(), image);
 	struct fragile *f = new_fragile(image);
 	PL_AUTOUNREF struct pl_disk *disk = NULL;
 	PL_AUTOFREE uint8_t *model = NULL;
@@ -226,7 +230,7 @@ write_until_cut(const char *image, const char *format, uint64_t writes, const ch
 	PL_AUTOFREE uint8_t *after = NULL;
 	size_t size;
 
-	EXPECT_OK(pl_image_open(&f->disk, NULL, format, NULL, PLATTER_OPEN_WRITE, &disk, &err));
+	EXPECT_OK(pl_image_open(&f->disk, path, format, NULL, PLATTER_OPEN_WRITE, &disk, &err));
 	size = (size_t)disk->size;
 	model = malloc(size);
 	flushed = malloc(size);
