@@ -133,9 +133,13 @@ change(const struct pl_format *format, struct pl_disk *disk)
 		ops->snapshot_apply(disk, "1", &err);
 	}
 	if (disk->ops->resize && disk->size < RESIZED_MAX) {
-		pl_resize(disk, disk->size / 2 + 512, &err);
+		/* Whole sectors of any size. */
+		pl_resize(disk, pl_round_down(disk->size / 2, 4096) + 4096, &err);
 		pl_resize(disk, disk->size * 3, &err);
+		write_some(disk);
 	}
+	if (ops && ops->compact)
+		ops->compact(disk, &err);
 	if (ops && ops->snapshot_delete)
 		ops->snapshot_delete(disk, "1", &err);
 }
