@@ -65,6 +65,14 @@ struct platter_open_options {
 	size_t size;        /* sizeof(struct platter_open_options) */
 	unsigned flags;     /* enum platter_open_flags */
 	const char *format; /* format of the outermost element, or NULL to look */
+
+	/*
+	 * Paths that stand for parents which are not found under their names, the first for the
+	 * first that is missing, going down the chain.  A format that can tell whether it is the
+	 * right one (by UUID, content ID) refuses another, unless checksums are ignored.
+	 */
+	const char *const *parents;
+	size_t nr_parents;
 };
 
 /*

@@ -34,6 +34,7 @@ platter_open(const char *place, const struct platter_open_options *options,
 {
 	PL_AUTOFREE struct platter_disk *disk = NULL;
 	struct platter_open_options o;
+	struct pl_parents parents;
 	int r;
 
 	if (!place || !ret_disk)
@@ -43,10 +44,13 @@ platter_open(const char *place, const struct platter_open_options *options,
 		return r;
 	if (o.flags & ~(unsigned)ALL_OPEN_FLAGS)
 		return pl_invalid(err, "unknown flags 0x%x", o.flags & ~(unsigned)ALL_OPEN_FLAGS);
+	if (o.nr_parents && !o.parents)
+		return pl_invalid(err, "%zu parents, and no list of them", o.nr_parents);
 	disk = malloc(sizeof *disk);
 	if (!disk)
 		return pl_no_memory(err);
-	r = pl_place_open(place, o.format, o.flags, &disk->place, err);
+	parents = (struct pl_parents){ .paths = o.parents, .nr = o.nr_parents };
+	r = pl_place_open_given(place, o.format, o.flags, &parents, &disk->place, err);
 	if (r < 0)
 		return r;
 	*ret_disk = PL_STEAL(disk);

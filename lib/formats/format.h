@@ -33,7 +33,10 @@ struct pl_probe {
  * name, stops cycles and bounds the depth.
  */
 struct pl_related {
-	/* `format` NULL: look.  `name` is as the image has it, at most 4095 bytes. */
+	/*
+	 * `format` NULL: look.  `name` is as the image has it, at most 4095 bytes.  When it fails,
+	 * `missing` tells whether that is because the name leads to no file.
+	 */
 	int (*open)(struct pl_related *related, const char *name, const char *format, bool writable,
 		    struct pl_disk **ret, struct platter_error *err);
 	/*
@@ -45,11 +48,29 @@ struct pl_related {
 	int (*find)(struct pl_related *related, const char *folder, const char *extension,
 		    int (*look)(struct pl_disk *file, const void *wanted), const void *wanted,
 		    char **ret_name, struct platter_error *err);
+
+	struct pl_parents *given; /* or NULL; see pl_open_given() */
+	bool missing;
 };
+
+/*
+ * Files that the user gave to stand for parents that are not found under their names: the first
+ * for the first that is missing, going down the chain.
+ */
+struct pl_parents {
+	const char *const *paths; /* from the current folder; borrowed */
+	size_t nr, used;
+};
+
+/*
+ * With PLATTER_OPEN_WRITE and _NO_BACKING: only to name another parent, so that the present one
+ * need not be there, or be the right one.  Nothing else may be written.
+ */
+#define PL_OPEN_RELINK (1u << 17)
 
 struct pl_open_request {
 	struct pl_disk *file;       /* the driver takes its own reference */
-	unsigned flags;             /* enum platter_open_flags */
+	unsigned flags;             /* enum platter_open_flags, PL_OPEN_RELINK */
 	const char *snapshot;       /* id or name, or NULL for the active disk */
 	const char *disk;           /* with many_disks: number or name of one, or NULL */
 	struct pl_related *related; /* NULL: nothing else may be opened */
@@ -61,9 +82,10 @@ struct pl_create_request {
 	uint32_t sector_size;
 	const struct platter_key_value *options;
 	size_t nr_options;
-	const char *codec; /* NULL: do not compress; "": the format's default; "zstd", "zlib" */
-	int level;         /* INT_MIN: the codec's default */
-	bool resume;       /* `file` may hold the part of an earlier run */
+	const char *codec;    /* NULL: do not compress; "": the format's default; "zstd", "zlib" */
+	int level;            /* INT_MIN: the codec's default */
+	struct pl_disk *like; /* an image of this format whose identifiers to take, or NULL */
+	bool resume;          /* `file` may hold the part of an earlier run */
 	struct pl_related *related; /* to look at a backing file; NULL: none may be named */
 };
 
@@ -111,6 +133,17 @@ struct pl_change_ops {
 	int (*compact)(struct pl_disk *disk, struct platter_error *err);
 };
 
+/* Options of create(), as options_of() tells them. */
+#define PL_MAX_OPTIONS 16
+struct pl_option_list {
+	struct pl_arena *arena; /* holds the values */
+	struct platter_key_value list[PL_MAX_OPTIONS];
+	size_t nr;
+};
+/* `key` is a string literal.  Running out of memory shows in the arena. */
+void pl_option(struct pl_option_list *list, const char *key, const char *format, ...)
+	PL_PRINTF(3, 4);
+
 struct pl_format {
 	struct platter_format_info info;
 
@@ -136,6 +169,12 @@ struct pl_format {
 			 const struct platter_snapshot **ret, size_t *ret_nr,
 			 struct platter_error *err);
 
+	/*
+	 * The options that make an image like this one, as far as it tells them and they can be
+	 * asked for, but for its parent.  NULL: there are none.
+	 */
+	void (*options_of)(struct pl_disk *disk, struct pl_option_list *ret);
+
 	const struct pl_change_ops *change; /* NULL: nothing of it */
 	bool many_disks; /* a file may hold several: open() knows request->disk */
 	const struct pl_disk_ops *disk_ops; /* what its disks have: tells whose a disk is */
@@ -160,11 +199,20 @@ int pl_format_probe(struct pl_disk *file, const struct pl_format **ret, struct p
  */
 int pl_image_open(struct pl_disk *file, const char *path, const char *format, const char *snapshot,
 		  unsigned flags, struct pl_disk **ret, struct platter_error *err);
+/*
+ * The same, of one of several disks that the file may hold (its number or name, or NULL), with
+ * files to stand for missing parents (NULL: none).
+ */
+int pl_image_open_given(struct pl_disk *file, const char *path, const char *format,
+			const char *snapshot, const char *disk, unsigned flags,
+			struct pl_parents *given, struct pl_disk **ret, struct platter_error *err);
 
-/* The same, of one of several disks that the file may hold: its number or name. */
-int pl_image_open_disk(struct pl_disk *file, const char *path, const char *format,
-		       const char *snapshot, const char *disk, unsigned flags, struct pl_disk **ret,
-		       struct platter_error *err);
+/*
+ * For a driver's open(): open the next file that was given, in place of a parent that was not
+ * found.  1: there is none, and *err is as it was.
+ */
+int pl_open_given(struct pl_related *related, const char *format, struct pl_disk **ret,
+		  struct platter_error *err);
 
 /*
  * For a driver's open(): make the file `name` what the holes of `disk` fall through to, unless

@@ -28,7 +28,8 @@ struct opener {
 
 static int open_image(struct pl_disk *file, const char *path, const char *format_name,
 		      const char *snapshot, const char *disk, unsigned flags,
-		      const struct opener *above, struct pl_disk **ret, struct platter_error *err);
+		      const struct opener *above, struct pl_parents *given, struct pl_disk **ret,
+		      struct platter_error *err);
 
 /* Do the two disks have a file in common? */
 static bool
@@ -59,45 +60,39 @@ plain_name(const char *name, const char **ret, struct platter_error *err)
 		if (**ret)
 			return 0;
 	}
-	int r = pl_fail(err, -ENOTSUP,
-			"'%s' is reached by the protocol '%.*s', which is not supported", name,
-			(int)n, name);
-
-	pl_hint(err, "make the image name a file: qemu-img rebase -u -b FILE -F FORMAT IMAGE");
-	return r;
+	return pl_fail(err, -ENOTSUP,
+		       "'%s' is reached by the protocol '%.*s', which is not supported", name,
+		       (int)n, name);
 }
 
 static char *
 full_path(const struct opener *o, const char *name)
 {
+	while (name[0] == '.' && name[1] == '/' && name[2] && name[2] != '/')
+		name += 2;
 	return name[0] == '/' ? strdup(name) : pl_format("%s/%s", o->folder, name);
 }
 
+/* Open the image at `path`; `name` is what the image above calls it. */
 static int
-related_open(struct pl_related *related, const char *name, const char *format, bool writable,
-	     struct pl_disk **ret, struct platter_error *err)
+open_at(struct opener *o, const char *path, const char *name, const char *format, bool writable,
+	struct pl_disk **ret, struct platter_error *err)
 {
-	struct opener *o = pl_container_of(related, struct opener, related);
 	PL_AUTOUNREF struct pl_disk *file = NULL;
-	PL_AUTOFREE char *path = NULL;
 	unsigned flags = o->flags & PLATTER_OPEN_DIRECT;
-	const char *plain, *now;
-	int r = plain_name(name, &plain, err);
+	const char *now;
+	int r;
 
-	if (r < 0)
-		return r;
 	if (o->depth + 1 >= PL_MAX_DEPTH)
 		return pl_over_limit(err, PLATTER_NO_OFFSET, "more than %d images on each other",
 				     PL_MAX_DEPTH);
-	path = full_path(o, plain);
-	if (!path)
-		return pl_no_memory(err);
 	/* An image of several files that is still being made. */
 	now = o->file ? pl_storage_beside_now(o->file, path) : NULL;
 	r = pl_storage_open(now ? now : path,
 			    flags | (writable ? PLATTER_OPEN_WRITE : 0) | PL_STORAGE_SINGLE, &file,
 			    err);
 	if (r < 0) {
+		o->related.missing = r == -ENOENT || r == -ENOTDIR;
 		pl_context(err, "'%s' (looked for at '%s')", name, path);
 		return r;
 	}
@@ -105,8 +100,43 @@ related_open(struct pl_related *related, const char *name, const char *format, b
 		if (up->file && same_file(up->file, file))
 			return pl_corrupt(err, PLATTER_NO_OFFSET,
 					  "'%s' is part of its own chain of images", path);
-	return open_image(file, path, format, NULL, NULL, o->flags & ~(unsigned)PLATTER_OPEN_WRITE,
-			  o, ret, err);
+	return open_image(file, path, format, NULL, NULL,
+			  o->flags & ~(unsigned)(PLATTER_OPEN_WRITE | PL_OPEN_RELINK), o,
+			  o->related.given, ret, err);
+}
+
+static int
+related_open(struct pl_related *related, const char *name, const char *format, bool writable,
+	     struct pl_disk **ret, struct platter_error *err)
+{
+	struct opener *o = pl_container_of(related, struct opener, related);
+	PL_AUTOFREE char *path = NULL;
+	const char *plain;
+	int r = plain_name(name, &plain, err);
+
+	related->missing = r < 0;
+	if (r < 0)
+		return r;
+	path = full_path(o, plain);
+	return path ? open_at(o, path, name, format, writable, ret, err) : pl_no_memory(err);
+}
+
+int
+pl_open_given(struct pl_related *related, const char *format, struct pl_disk **ret,
+	      struct platter_error *err)
+{
+	struct pl_parents *given = related->given;
+	const char *path;
+	int r;
+
+	if (!given || given->used == given->nr)
+		return 1;
+	path = given->paths[given->used++];
+	r = open_at(pl_container_of(related, struct opener, related), path, path, format, false,
+		    ret, err);
+	if (r < 0)
+		pl_context(err, "parent that was given");
+	return r;
 }
 
 static bool
@@ -207,8 +237,8 @@ choose_format(struct pl_disk *file, const char *name, const struct pl_format **r
 
 static int
 open_image(struct pl_disk *file, const char *path, const char *format_name, const char *snapshot,
-	   const char *disk, unsigned flags, const struct opener *above, struct pl_disk **ret,
-	   struct platter_error *err)
+	   const char *disk, unsigned flags, const struct opener *above, struct pl_parents *given,
+	   struct pl_disk **ret, struct platter_error *err)
 {
 	struct opener o = {
 		.above = above, .file = file, .flags = flags, .depth = above ? above->depth + 1 : 0
@@ -230,6 +260,7 @@ open_image(struct pl_disk *file, const char *path, const char *format_name, cons
 		r = opener_init(&o, path, err);
 		if (r < 0)
 			return r;
+		o.related.given = given;
 		request.related = &o.related;
 	}
 	r = format->open(&request, ret, err);
@@ -241,15 +272,35 @@ int
 pl_image_open(struct pl_disk *file, const char *path, const char *format, const char *snapshot,
 	      unsigned flags, struct pl_disk **ret, struct platter_error *err)
 {
-	return open_image(file, path, format, snapshot, NULL, flags, NULL, ret, err);
+	return open_image(file, path, format, snapshot, NULL, flags, NULL, NULL, ret, err);
 }
 
 int
-pl_image_open_disk(struct pl_disk *file, const char *path, const char *format, const char *snapshot,
-		   const char *disk, unsigned flags, struct pl_disk **ret,
-		   struct platter_error *err)
+pl_image_open_given(struct pl_disk *file, const char *path, const char *format,
+		    const char *snapshot, const char *disk, unsigned flags,
+		    struct pl_parents *given, struct pl_disk **ret, struct platter_error *err)
 {
-	return open_image(file, path, format, snapshot, disk, flags, NULL, ret, err);
+	return open_image(file, path, format, snapshot, disk, flags, NULL, given, ret, err);
+}
+
+static int
+open_backing(struct pl_disk *disk, struct pl_related *related, const char *name, const char *format,
+	     struct platter_error *err)
+{
+	struct platter_error given = PLATTER_ERROR_INIT;
+	int r = related->open(related, name, format, false, &disk->parent, err), r2;
+
+	if (r == 0 || !related->missing)
+		return r;
+	r2 = pl_open_given(related, format, &disk->parent, &given);
+	if (r2 == 1) {
+		pl_hint(err, "say where it is with --parent FILE, or open the overlay alone with"
+			     " ?backing=no");
+		return r;
+	}
+	if (r2 < 0 && err)
+		*err = given;
+	return r2;
 }
 
 int
@@ -261,8 +312,7 @@ pl_open_backing(struct pl_disk *disk, const struct pl_open_request *request, con
 	if (!name || request->flags & PLATTER_OPEN_NO_BACKING)
 		return 0;
 	if (request->related)
-		r = request->related->open(request->related, name, format, false, &disk->parent,
-					   err);
+		r = open_backing(disk, request->related, name, format, err);
 	else
 		r = pl_fail(err, -ENOTSUP, "'%s' cannot be reached from here", name);
 	if (r < 0) {

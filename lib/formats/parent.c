@@ -65,36 +65,60 @@ struct search {
 	const struct pl_open_request *request;
 	const struct pl_parent_link *link;
 	struct pl_disk *child;
+	bool lenient; /* take one that the check refuses */
 	struct platter_error
 		first; /* of what was there and was not it; code 0: nothing was there */
 };
+
+/* Make `parent`, whose reference is taken over, the child's if it is the one. */
+static int
+take(struct search *s, struct pl_disk *parent, struct platter_error *err)
+{
+	int r = s->lenient ? 0 : s->link->check(s->child, parent, err);
+
+	if (r == 0)
+		r = pl_disk_stack(s->child, parent, err);
+	if (r == 0)
+		s->child->parent = parent;
+	else
+		pl_disk_unref(parent);
+	return r;
+}
+
+/* Was the file there, and what failed is what it stands on itself? */
+static bool
+is_of_chain(const struct pl_related *related, size_t used, int code)
+{
+	return !related->missing &&
+	       (code == -ENOENT || (related->given && related->given->used != used));
+}
 
 /* 1: found; 0: not this one. */
 static int
 try_name(struct search *s, const char *name, struct platter_error *err)
 {
+	struct pl_related *related = s->request->related;
+	size_t used = related->given ? related->given->used : 0;
 	PL_AUTOFREE char *path = to_path(name);
-	PL_AUTOUNREF struct pl_disk *parent = NULL;
 	struct platter_error failed = PLATTER_ERROR_INIT;
+	struct pl_disk *parent;
 	int r;
 
 	if (!path)
 		return pl_no_memory(err);
-	r = s->request->related->open(s->request->related, path, s->link->format, false, &parent,
-				      &failed);
-	if (r == 0)
-		r = s->link->check(s->child, parent, &failed);
-	if (r == 0)
-		r = pl_disk_stack(s->child, parent, &failed);
-	if (r == 0) {
-		s->child->parent = PL_STEAL(parent);
-		return 1;
-	}
-	if (r == -ENOMEM) {
+	r = related->open(related, path, s->link->format, false, &parent, &failed);
+	if (r == -ENOMEM || (r < 0 && is_of_chain(related, used, r))) {
 		if (err)
 			*err = failed;
 		return r;
 	}
+	if (r == 0)
+		r = take(s, parent, &failed);
+	if (r == 0)
+		return 1;
+	/* What its own parents took is there for those of the next that is tried. */
+	if (related->given)
+		related->given->used = used;
 	if (r != -ENOENT && !s->first.code)
 		s->first = failed;
 	return 0;
@@ -152,7 +176,7 @@ not_found(const struct search *s, struct platter_error *err)
 		if (err)
 			*err = s->first;
 		pl_context(err, "parent of '%s'", child);
-		return s->first.code;
+		return pl_negative(s->first.code);
 	}
 	if (only_on_windows(name))
 		r = pl_fail(err, -ENOENT,
@@ -161,9 +185,27 @@ not_found(const struct search *s, struct platter_error *err)
 			    child, name, last_part(name));
 	else
 		r = pl_fail(err, -ENOENT, "the parent of '%s', '%s', is not there", child, name);
-	pl_hint(err, "put '%s' beside the image, or open the image alone with ?backing=no",
+	pl_hint(err,
+		"say where it is with --parent FILE, put '%s' beside the image, or open the image"
+		" alone with ?backing=no",
 		last_part(name));
 	return r;
+}
+
+/* The file that was given for a parent that is not found.  1: it is the one; 0: none was given. */
+static int
+try_given(struct search *s, struct platter_error *err)
+{
+	struct pl_disk *parent;
+	int r = pl_open_given(s->request->related, s->link->format, &parent, err);
+
+	if (r == 1)
+		return 0;
+	if (r == 0)
+		r = take(s, parent, err);
+	if (r < 0)
+		pl_context(err, "parent of '%s'", s->request->file->name);
+	return r < 0 ? r : 1;
 }
 
 int
@@ -185,6 +227,12 @@ pl_parent_open(const struct pl_open_request *request, const struct pl_parent_lin
 		return r;
 	}
 	r = try_all(&s, err);
+	/* Damaged links are looked past only where none is sound. */
+	s.lenient = request->flags & PLATTER_OPEN_IGNORE_CHECKSUMS;
+	if (r == 0)
+		r = try_given(&s, err);
+	if (r == 0 && s.lenient)
+		r = try_all(&s, err);
 	if (r == 0)
 		r = not_found(&s, err);
 	return r < 0 ? r : 0;
@@ -241,29 +289,14 @@ relative_to(const char *folder, const char *path)
 }
 
 int
-pl_parent_look(const struct pl_create_request *request, const char *name, const char *format,
-	       struct pl_disk **ret_disk, struct pl_parent_paths *ret_paths,
-	       struct platter_error *err)
+pl_parent_paths(struct pl_disk *file, struct pl_disk *parent, const char *name,
+		struct pl_parent_paths *ret, struct platter_error *err)
 {
-	PL_AUTOUNREF struct pl_disk *disk = NULL;
-	PL_AUTOFREE char *folder = NULL;
+	struct pl_disk *below = parent->ops->below ? parent->ops->below(parent, 0) : parent;
+	const char *path = below ? pl_storage_path(below, 0) : NULL;
+	PL_AUTOFREE char *folder = folder_of(file);
 	struct pl_parent_paths paths = { 0 };
-	struct pl_disk *file;
-	const char *path;
-	int r;
 
-	if (!request->related)
-		return pl_invalid(
-			err, "option backing_file=%s: this target has no folder to find it from",
-			name);
-	r = request->related->open(request->related, name, format, false, &disk, err);
-	if (r < 0) {
-		pl_context(err, "backing file '%s'", name);
-		return r;
-	}
-	file = disk->ops->below ? disk->ops->below(disk, 0) : NULL;
-	path = file ? pl_storage_path(file, 0) : NULL;
-	folder = folder_of(request->file);
 	if (path)
 		paths.absolute = realpath(path, NULL);
 	if (paths.absolute && folder)
@@ -277,9 +310,66 @@ pl_parent_look(const struct pl_create_request *request, const char *name, const 
 		pl_parent_paths_done(&paths);
 		return pl_no_memory(err);
 	}
-	*ret_disk = PL_STEAL(disk);
-	*ret_paths = paths;
+	*ret = paths;
 	return 0;
+}
+
+/* The folder of `path` without "." and "..", or NULL; *ret_last is what the path ends with. */
+static char *
+real_folder(const char *path, const char **ret_last)
+{
+	const char *slash = strrchr(path, '/');
+	PL_AUTOFREE char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+
+	*ret_last = slash ? slash + 1 : path;
+	return folder ? realpath(folder, NULL) : NULL;
+}
+
+int
+pl_parent_name(const char *child, const char *path, char **ret, struct platter_error *err)
+{
+	const char *last, *child_last;
+	PL_AUTOFREE char *from = real_folder(child, &child_last);
+	PL_AUTOFREE char *folder = real_folder(path, &last);
+	PL_AUTOFREE char *whole = NULL, *name = NULL;
+
+	if (*path == '/') {
+		*ret = strdup(path);
+		return *ret ? 0 : pl_no_memory(err);
+	}
+	if (!from || !folder)
+		return pl_fail_errno(err, -errno, "look into the folder of '%s'",
+				     from ? path : child);
+	whole = pl_format("%s%s%s", folder, folder[1] ? "/" : "", last);
+	name = whole ? relative_to(from, whole) : NULL;
+	if (!name)
+		return pl_no_memory(err);
+	/* What looks like a protocol needs the "./" that any other does without. */
+	*ret = strdup(!strncmp(name, "./", 2) && !strchr(name, ':') ? name + 2 : name);
+	return *ret ? 0 : pl_no_memory(err);
+}
+
+int
+pl_parent_look(const struct pl_create_request *request, const char *name, const char *format,
+	       struct pl_disk **ret_disk, struct pl_parent_paths *ret_paths,
+	       struct platter_error *err)
+{
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+	int r;
+
+	if (!request->related)
+		return pl_invalid(
+			err, "option backing_file=%s: this target has no folder to find it from",
+			name);
+	r = request->related->open(request->related, name, format, false, &disk, err);
+	if (r < 0) {
+		pl_context(err, "backing file '%s'", name);
+		return r;
+	}
+	r = pl_parent_paths(request->file, disk, name, ret_paths, err);
+	if (r == 0)
+		*ret_disk = PL_STEAL(disk);
+	return r;
 }
 
 void

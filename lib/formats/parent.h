@@ -41,6 +41,16 @@ int pl_parent_look(const struct pl_create_request *request, const char *name, co
 		   struct platter_error *err);
 void pl_parent_paths_done(struct pl_parent_paths *paths);
 
+/* The same for the parent that an open image (its file is `file`) is to get. */
+int pl_parent_paths(struct pl_disk *file, struct pl_disk *parent, const char *name,
+		    struct pl_parent_paths *ret, struct platter_error *err);
+
+/*
+ * The name that an image at `child` has for the parent at `path`, both as the user gives them:
+ * an absolute one stays, any other is seen from the folder of the child.  malloc()ed.
+ */
+int pl_parent_name(const char *child, const char *path, char **ret, struct platter_error *err);
+
 /* 16 random bytes marked as a version 4 UUID. */
 int pl_new_uuid(uint8_t ret[static 16], struct platter_error *err);
 /* The same as a GUID, whose first three fields are little-endian. */

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "facts.h"
+
 /* One line a format; raw stays last. */
 #define EACH_FORMAT(X) \
 	X(qcow2)       \
@@ -155,4 +157,18 @@ pl_create_option(const struct pl_create_request *request, const char *key)
 		if (strcmp(request->options[i].key, key) == 0)
 			return request->options[i].value;
 	return NULL;
+}
+
+void
+pl_option(struct pl_option_list *list, const char *key, const char *format, ...)
+{
+	char value[64];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(value, sizeof value, format, args);
+	va_end(args);
+	if (list->nr < PL_MAX_OPTIONS)
+		list->list[list->nr++] =
+			(struct platter_key_value){ key, pl_arena_strdup(list->arena, value) };
 }

@@ -418,7 +418,7 @@ push_partition(struct pl_place *place, const char *select, const char *name,
 /* Open what is on top as an image. */
 static int
 push_image(struct pl_place *place, const struct element *e, const char *path, const char *format,
-	   struct platter_error *err)
+	   struct pl_parents *given, struct platter_error *err)
 {
 	unsigned flags = place->flags | (e->no_backing ? PLATTER_OPEN_NO_BACKING : 0);
 	struct pl_disk *below = place->disk, *image;
@@ -432,7 +432,8 @@ push_image(struct pl_place *place, const struct element *e, const char *path, co
 					      format ? format : "an image");
 		return 0;
 	}
-	r = pl_image_open_disk(below, path, format, e->snapshot, e->disk, flags, &image, err);
+	r = pl_image_open_given(below, path, format, e->snapshot, e->disk, flags, given, &image,
+				err);
 	if (r < 0)
 		return r;
 	if (image == below)
@@ -444,7 +445,7 @@ push_image(struct pl_place *place, const struct element *e, const char *path, co
 
 static int
 open_element(struct pl_place *place, const struct parsed *p, const struct element *e,
-	     const char *format, struct platter_error *err)
+	     const char *format, struct pl_parents *given, struct platter_error *err)
 {
 	struct pl_disk *disk;
 	int r;
@@ -455,7 +456,7 @@ open_element(struct pl_place *place, const struct parsed *p, const struct elemen
 		if (!name)
 			return pl_no_memory(err);
 		r = push_partition(place, e->select, name, err);
-		return r < 0 || !e->format ? r : push_image(place, e, NULL, e->format, err);
+		return r < 0 || !e->format ? r : push_image(place, e, NULL, e->format, NULL, err);
 	}
 	if (format && e->format && strcmp(format, e->format) != 0)
 		return pl_invalid(err, "'%s' is to be opened as '%s' and as '%s'", place->name,
@@ -466,7 +467,7 @@ open_element(struct pl_place *place, const struct parsed *p, const struct elemen
 	push(place, disk);
 	place->storage = disk;
 	return push_image(place, e, strcmp(p->path, "-") == 0 ? NULL : p->path,
-			  e->format ? e->format : format, err);
+			  e->format ? e->format : format, given, err);
 }
 
 static int
@@ -484,8 +485,8 @@ not_writable(const struct pl_place *place, struct platter_error *err)
 }
 
 int
-pl_place_open(const char *name, const char *format, unsigned flags, struct pl_place **ret,
-	      struct platter_error *err)
+pl_place_open_given(const char *name, const char *format, unsigned flags, struct pl_parents *given,
+		    struct pl_place **ret, struct platter_error *err)
 {
 	struct pl_place *place = calloc(1, sizeof *place);
 	struct parsed p = { 0 };
@@ -497,7 +498,7 @@ pl_place_open(const char *name, const char *format, unsigned flags, struct pl_pl
 	place->name = strdup(name);
 	r = place->name ? parse(name, &p, err) : pl_no_memory(err);
 	for (size_t i = 0; i < p.nr_elements && r == 0; i++)
-		r = open_element(place, &p, &p.elements[i], format, err);
+		r = open_element(place, &p, &p.elements[i], format, given, err);
 	if (r == 0 && (flags & PLATTER_OPEN_WRITE) && !place->disk->writable)
 		r = not_writable(place, err);
 	parsed_done(&p);
@@ -506,6 +507,13 @@ pl_place_open(const char *name, const char *format, unsigned flags, struct pl_pl
 	else
 		*ret = place;
 	return r;
+}
+
+int
+pl_place_open(const char *name, const char *format, unsigned flags, struct pl_place **ret,
+	      struct platter_error *err)
+{
+	return pl_place_open_given(name, format, flags, NULL, ret, err);
 }
 
 void

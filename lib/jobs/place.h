@@ -4,6 +4,7 @@
 #define PL_PLACE_H
 
 #include "disk.h"
+#include "format.h"
 
 #define PL_PLACE_MAX_ELEMENTS 16
 
@@ -21,6 +22,9 @@ struct pl_place {
 
 int pl_place_open(const char *name, const char *format, unsigned flags, struct pl_place **ret,
 		  struct platter_error *err);
+/* The same, with files to stand for missing parents (NULL: none). */
+int pl_place_open_given(const char *name, const char *format, unsigned flags,
+			struct pl_parents *given, struct pl_place **ret, struct platter_error *err);
 void pl_place_close(struct pl_place *place);
 
 #endif

@@ -57,7 +57,7 @@ try_disk(const char *name, const char *which, struct pl_disk **ret)
 	PL_AUTOUNREF struct pl_disk *file = NULL;
 
 	EXPECT_OK(pl_storage_open(path, 0, &file, &err));
-	return pl_image_open_disk(file, path, NULL, NULL, which, 0, ret, &err);
+	return pl_image_open_given(file, path, NULL, NULL, which, 0, NULL, ret, &err);
 }
 
 TEST(appliances_of_every_kind_of_tar_are_read)

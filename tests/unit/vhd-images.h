@@ -36,8 +36,10 @@ folder_open(struct pl_related *related, const char *name, const char *format, bo
 		if (strcmp(f->names[i], name) != 0)
 			continue;
 		request.file = f->files[i];
+		related->missing = false;
 		return pl_format_by_name(format)->open(&request, ret, e);
 	}
+	related->missing = true;
 	return pl_fail(e, -ENOENT, "no file '%s'", name);
 }
 
