@@ -102,6 +102,7 @@ open_related(struct pl_related *related, const char *name, const char *format, b
 {
 	struct files *files = pl_container_of(related, struct files, related);
 
+	related->missing = false;
 	for (size_t i = 0; i < ARRAY_SIZE(files->list) && files->list[i].name; i++) {
 		if (strcmp(files->list[i].name, name) != 0)
 			continue;
@@ -110,6 +111,7 @@ open_related(struct pl_related *related, const char *name, const char *format, b
 					  ret);
 		return pl_memory_new(files->list[i].bytes, files->list[i].n, name, ret, e);
 	}
+	related->missing = true;
 	return pl_fail(e, -ENOENT, "no file '%s'", name);
 }
 

@@ -217,6 +217,11 @@ int pl_qcow2_entry_decode(const struct qcow2 *q, const uint8_t *table, uint64_t 
 int pl_qcow2_l1_decode(const struct qcow2 *q, uint64_t entry, uint64_t at, uint64_t *ret_offset,
 		       struct platter_error *err);
 
+/* relink.c */
+int pl_qcow2_set_parent(struct pl_disk *disk, struct pl_disk *parent, const char *name,
+			struct platter_error *err);
+void pl_qcow2_options_of(struct pl_disk *disk, struct pl_option_list *ret);
+
 int pl_qcow2_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_extent *ret,
 		 struct platter_error *err);
 

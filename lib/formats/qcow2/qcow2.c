@@ -191,7 +191,8 @@ check_writable(struct qcow2 *q, const struct pl_open_request *request, struct pl
 	if (q->encrypted)
 		return pl_unsupported(err, QCOW2_CRYPT_METHOD,
 				      "encrypted images cannot be written");
-	if (q->header.backing_name && request->flags & PLATTER_OPEN_NO_BACKING)
+	if (q->header.backing_name && request->flags & PLATTER_OPEN_NO_BACKING &&
+	    !(request->flags & PL_OPEN_RELINK))
 		return pl_fail(err, -ENOTSUP,
 			       "an overlay cannot be written without its backing file '%s'",
 			       q->header.backing_name);
@@ -255,6 +256,7 @@ qcow2_open(const struct pl_open_request *request, struct pl_disk **ret, struct p
 }
 
 static const struct pl_change_ops qcow2_change = {
+	.set_parent = pl_qcow2_set_parent,
 	.snapshot_create = pl_qcow2_snapshot_create,
 	.snapshot_apply = pl_qcow2_snapshot_apply,
 	.snapshot_delete = pl_qcow2_snapshot_delete,
@@ -277,6 +279,7 @@ const struct pl_format pl_format_qcow2 = {
 	.create = pl_qcow2_create,
 	.check = pl_qcow2_check,
 	.snapshots = pl_qcow2_snapshots,
+	.options_of = pl_qcow2_options_of,
 	.change = &qcow2_change,
 	.disk_ops = &qcow2_ops,
 };

@@ -121,7 +121,53 @@ vdi_free(struct pl_disk *disk)
 	free(v);
 }
 
+/* The fields are all in the first sector: a kill or a power cut leaves the old or the new ones. */
+static int
+vdi_set_parent(struct pl_disk *disk, struct pl_disk *parent, const char *name,
+	       struct platter_error *err)
+{
+	struct vdi *v = vdi_of(disk);
+	uint8_t h[HEADER_BYTES];
+	int r;
+
+	if (parent && parent->ops != disk->ops)
+		return pl_fail(err, -ENOTSUP,
+			       "the parent of a VDI image must be one too, and '%s' is not",
+			       parent->name);
+	if (parent && v->type == TYPE_FIXED)
+		return pl_fail(err, -ENOTSUP, "'%s' is a fixed VDI image, which has no parent",
+			       disk->name);
+	if (parent && pl_is_zero(vdi_of(parent)->header + UUID, 16))
+		return pl_fail(err, -ENOTSUP, "'%s' has no UUID to be known by", parent->name);
+	r = pl_disk_stack(disk, parent, err);
+	if (r == 0)
+		r = pl_flush(disk, err);
+	if (r < 0)
+		return r;
+	memcpy(h, v->header, sizeof h);
+	put_le32(h + TYPE, parent                  ? TYPE_DIFFERENCING
+			   : v->type == TYPE_FIXED ? TYPE_FIXED
+						   : TYPE_DYNAMIC);
+	memset(h + PARENT_UUID, 0, 16);
+	memset(h + PARENT_MODIFICATION, 0, 16);
+	if (parent) {
+		memcpy(h + PARENT_UUID, vdi_of(parent)->header + UUID, 16);
+		memcpy(h + PARENT_MODIFICATION, vdi_of(parent)->header + MODIFICATION, 16);
+	}
+	r = pl_write(v->file, h, sizeof h, 0, err);
+	if (r == 0)
+		r = pl_flush(v->file, err);
+	if (r < 0)
+		return r;
+	memcpy(v->header, h, sizeof h);
+	v->type = get_le32(h + TYPE);
+	pl_disk_unref(disk->parent);
+	disk->parent = parent ? pl_disk_ref(parent) : NULL;
+	return 0;
+}
+
 static const struct pl_change_ops change_ops = {
+	.set_parent = vdi_set_parent,
 	.compact = pl_vdi_compact,
 };
 
@@ -305,28 +351,94 @@ find_parent(struct vdi *v, const struct pl_open_request *request, char **ret_nam
 		goto out;
 	r = pl_corrupt(err, PARENT_MODIFICATION,
 		       "its parent '%s' was changed after this image was made of it", *ret_name);
-	pl_hint(err, "open the image alone with ?backing=no, or restore the parent as it was");
+	pl_hint(err,
+		"say where the parent as it was is with --parent FILE; --ignore-checksums takes"
+		" it as it is, ?backing=no opens the image alone");
 	return r;
 out:
 	if (r < 0 || *ret_name)
 		return r;
-	r = pl_fail(err, -ENOENT,
-		    "its parent %s is none of the .vdi files in its folder or the one above", text);
-	pl_hint(err, "put the parent beside it, or open the image alone with ?backing=no");
+	r = pl_fail(
+		err, -ENOENT,
+		"the parent of '%s', the image %s, is none of the .vdi files in its folder or the"
+		" one above",
+		v->file->name, text);
+	pl_hint(err,
+		"say where it is with --parent FILE, or open the image alone with ?backing=no");
+	return r;
+}
+
+/* Is this the image that `v` was made of, as it was then? */
+static int
+check_parent(const struct vdi *v, struct pl_disk *parent, struct platter_error *err)
+{
+	static const struct {
+		size_t own, wanted;
+		const char *what;
+	} links[] = {
+		{ UUID, PARENT_UUID, "UUID" },
+		{ MODIFICATION, PARENT_MODIFICATION, "modification UUID" },
+	};
+	const uint8_t *h = vdi_of(parent)->header;
+	char found[PL_UUID_TEXT], wanted[PL_UUID_TEXT];
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
+		const uint8_t *want = v->header + links[i].wanted;
+
+		/* VirtualBox leaves out the second where it does not know it. */
+		if (memcmp(h + links[i].own, want, 16) == 0 || (i && pl_is_zero(want, 16)))
+			continue;
+		pl_guid_text(h + links[i].own, found);
+		pl_guid_text(want, wanted);
+		r = pl_corrupt(err, links[i].wanted,
+			       "'%s' is not the parent of '%s' as it was: its %s is %s, that of the"
+			       " parent was %s",
+			       parent->name, v->file->name, links[i].what, found, wanted);
+		pl_hint(err, "--ignore-checksums takes it all the same, ?backing=no opens the image"
+			     " alone");
+		return r;
+	}
+	return 0;
+}
+
+/* The file that was given for a parent that is not found.  1: there is none. */
+static int
+open_given(struct vdi *v, const struct pl_open_request *request, struct platter_error *err)
+{
+	PL_AUTOUNREF struct pl_disk *parent = NULL;
+	int r = request->related ? pl_open_given(request->related, "vdi", &parent, err) : 1;
+
+	if (r)
+		return r;
+	if (!(request->flags & PLATTER_OPEN_IGNORE_CHECKSUMS))
+		r = check_parent(v, parent, err);
+	if (r == 0)
+		r = pl_disk_stack(&v->disk, parent, err);
+	if (r == 0)
+		v->disk.parent = PL_STEAL(parent);
 	return r;
 }
 
 static int
 open_parent(struct vdi *v, const struct pl_open_request *request, struct platter_error *err)
 {
+	struct platter_error given = PLATTER_ERROR_INIT;
 	PL_AUTOFREE char *name = NULL;
-	int r;
+	int r, r2;
 
 	/* Whatever its type says: without the parent its holes would be wrong. */
 	if (request->flags & PLATTER_OPEN_NO_BACKING || pl_is_zero(v->header + PARENT_UUID, 16))
 		return 0;
 	r = find_parent(v, request, &name, err);
-	return r < 0 ? r : pl_open_backing(&v->disk, request, name, "vdi", err);
+	if (r == 0)
+		return pl_open_backing(&v->disk, request, name, "vdi", err);
+	r2 = open_given(v, request, &given);
+	if (r2 == 1)
+		return r;
+	if (r2 < 0 && err)
+		*err = given;
+	return r2;
 }
 
 static int
@@ -452,6 +564,13 @@ vdi_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_err
 	return r;
 }
 
+static void
+vdi_options_of(struct pl_disk *disk, struct pl_option_list *ret)
+{
+	if (vdi_of(disk)->type == TYPE_FIXED)
+		pl_option(ret, "static", "on");
+}
+
 static const char *const extensions[] = { "vdi", NULL };
 const struct pl_format pl_format_vdi = {
 	.info = {
@@ -466,6 +585,7 @@ const struct pl_format pl_format_vdi = {
 	.open = vdi_open,
 	.create = pl_vdi_create,
 	.check = vdi_check,
+	.options_of = vdi_options_of,
 	.change = &change_ops,
 	.disk_ops = &vdi_ops,
 };

@@ -18,7 +18,19 @@ struct vdi_writer {
 	bool fixed;
 	uint64_t data_offset;
 	uint64_t max_blocks; /* that the room for the map allows */
+
+	uint8_t uuid[16], modification[16]; /* zero: to be made */
+
+	/* Of a differencing image. */
+	uint8_t parent_uuid[16], parent_modification[16];
+	uint64_t parent_size;
 };
+
+static bool
+is_child(const struct vdi_writer *v)
+{
+	return !pl_is_zero(v->parent_uuid, 16);
+}
 
 static struct vdi_writer *
 writer_of(struct pl_writer *w)
@@ -52,6 +64,11 @@ vdi_skip(struct pl_writer *w, uint64_t offset, uint64_t length, enum platter_kin
 	uint64_t at, n;
 	int r = 0;
 
+	/* Zeros hide what the parent has there. */
+	if (kind != PLATTER_HOLE && offset < writer_of(w)->parent_size)
+		return pl_block_writer_mark_zero(&writer_of(w)->blocks, offset,
+						 PL_MIN(length, writer_of(w)->parent_size - offset),
+						 err);
 	for (; writer_of(w)->fixed && length && r == 0; offset += n, length -= n)
 		r = vdi_place(w, offset, length, 0, &at, &n, err);
 	return r;
@@ -63,7 +80,11 @@ put_entry(const struct pl_block_writer *b, uint64_t place, uint8_t *entry)
 	const struct vdi_writer *v =
 		(const void *)((const char *)b - offsetof(struct vdi_writer, blocks));
 
-	put_le32(entry, place ? (uint32_t)((place - v->data_offset) / NEW_BLOCK_SIZE) : ABSENT);
+	if (place == PL_BLOCK_ZERO)
+		put_le32(entry, DISCARDED);
+	else
+		put_le32(entry,
+			 place ? (uint32_t)((place - v->data_offset) / NEW_BLOCK_SIZE) : ABSENT);
 }
 
 static int
@@ -77,7 +98,11 @@ build_header(const struct vdi_writer *v, uint64_t size, uint64_t nr,
 	put_le32(ret + TEXT_SIGNATURE, SIGNATURE);
 	put_le32(ret + VERSION, THIS_VERSION);
 	put_le32(ret + HEADER_SIZE, NEW_HEADER_SIZE);
-	put_le32(ret + TYPE, v->fixed ? TYPE_FIXED : TYPE_DYNAMIC);
+	put_le32(ret + TYPE, v->fixed      ? TYPE_FIXED
+			     : is_child(v) ? TYPE_DIFFERENCING
+					   : TYPE_DYNAMIC);
+	memcpy(ret + PARENT_UUID, v->parent_uuid, 16);
+	memcpy(ret + PARENT_MODIFICATION, v->parent_modification, 16);
 	put_le32(ret + MAP_OFFSET, NEW_BLOCK_SIZE);
 	put_le32(ret + DATA_OFFSET, (uint32_t)v->data_offset);
 	put_le32(ret + SECTOR_SIZE, 512);
@@ -85,6 +110,11 @@ build_header(const struct vdi_writer *v, uint64_t size, uint64_t nr,
 	put_le32(ret + BLOCK_SIZE, NEW_BLOCK_SIZE);
 	put_le32(ret + NR_BLOCKS, (uint32_t)nr);
 	put_le32(ret + NR_ALLOCATED, (uint32_t)v->blocks.nr_begun);
+	if (!pl_is_zero(v->uuid, 16)) {
+		memcpy(ret + UUID, v->uuid, 16);
+		memcpy(ret + MODIFICATION, v->modification, 16);
+		return 0;
+	}
 	r = pl_new_guid(ret + UUID, err);
 	return r < 0 ? r : pl_new_guid(ret + MODIFICATION, err);
 }
@@ -139,6 +169,36 @@ read_static(const struct pl_create_request *request, bool *ret, struct platter_e
 	return 0;
 }
 
+/* VirtualBox knows a parent by its UUID alone: no path is stored. */
+static int
+read_backing(struct vdi_writer *v, const struct pl_create_request *request,
+	     struct platter_error *err)
+{
+	const char *name = pl_create_option(request, "backing_file");
+	PL_AUTOUNREF struct pl_disk *parent = NULL;
+	struct pl_parent_paths paths;
+	const uint8_t *h;
+	int r;
+
+	if (!name || !*name)
+		return 0;
+	if (v->fixed)
+		return pl_invalid(err, "option backing_file=%s: a fixed VDI has no parent", name);
+	r = pl_parent_look(request, name, "vdi", &parent, &paths, err);
+	if (r < 0)
+		return r;
+	pl_parent_paths_done(&paths);
+	h = vdi_of(parent)->header;
+	if (pl_is_zero(h + UUID, 16))
+		return pl_invalid(err, "backing file '%s' has no UUID to be known by", name);
+	memcpy(v->parent_uuid, h + UUID, 16);
+	memcpy(v->parent_modification, h + MODIFICATION, 16);
+	v->parent_size = parent->size;
+	/* A block of a differencing image is all its own, or all zeros. */
+	v->writer.chunk = NEW_BLOCK_SIZE;
+	return 0;
+}
+
 int
 pl_vdi_create(const struct pl_create_request *request, struct pl_writer **ret,
 	      struct platter_error *err)
@@ -172,6 +232,15 @@ pl_vdi_create(const struct pl_create_request *request, struct pl_writer **ret,
 	v->fixed = fixed;
 	v->max_blocks = nr;
 	v->data_offset = pl_round_up(NEW_BLOCK_SIZE + nr * 4, NEW_BLOCK_SIZE);
+	if (request->like) {
+		memcpy(v->uuid, vdi_of(request->like)->header + UUID, 16);
+		memcpy(v->modification, vdi_of(request->like)->header + MODIFICATION, 16);
+	}
+	r = read_backing(v, request, err);
+	if (r < 0) {
+		free(v);
+		return r;
+	}
 	pl_block_writer_init(&v->blocks, NEW_BLOCK_SIZE, 0);
 	v->blocks.frontier = v->data_offset;
 	/* What an earlier run left is of no use: only the map would tell what it is. */
@@ -186,5 +255,6 @@ pl_vdi_create(const struct pl_create_request *request, struct pl_writer **ret,
 
 const struct platter_option_info pl_vdi_options[] = {
 	{ "static", "on|off", "a fixed image: blocks in the order of the disk, all of them; off" },
+	{ "backing_file", "PATH", "VDI that holds what this one does not; none" },
 	{ 0 },
 };

@@ -528,7 +528,8 @@ check_parent(struct pl_disk *child, struct pl_disk *parent, struct platter_error
 		       "'%s' is not the parent of '%s': its UUID is %s, that of the parent is %s",
 		       parent->name, child->name, f ? found : "not there", wanted);
 	pl_error_place(err, v->file->name);
-	pl_hint(err, "find the image with this UUID, or open the image alone with ?backing=no");
+	pl_hint(err, "say where the image with this UUID is with --parent FILE; --ignore-checksums"
+		     " takes one with another, ?backing=no opens the image alone");
 	return r;
 }
 
@@ -579,10 +580,71 @@ vhd_open(const struct pl_open_request *request, struct pl_disk **ret, struct pla
 	return 0;
 }
 
+/* Changing. */
+
+/* What relinking changed of what is known. */
+static int
+read_again(struct vhd *v, struct platter_error *err)
+{
+	uint8_t b[VHD_HEADER_SIZE];
+	int r = pl_vhd_footer_read(v->file, 0, &v->footer, &v->footer_at, &v->data_end, &v->damage,
+				   err);
+
+	if (r == 0)
+		r = pl_read(v->file, b, sizeof b, v->header_at, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < NR_NAMES; i++)
+		free(PL_STEAL(v->names[i]));
+	memcpy(v->parent_uuid, b + VHD_PARENT_UUID, 16);
+	v->parent_time = get_be32(b + VHD_PARENT_TIME);
+	/* The next block goes behind the paths. */
+	v->store.begun = false;
+	return v->footer.type == VHD_DIFFERENCING ? take_names(v, b, err) : 0;
+}
+
+static int
+vhd_set_parent(struct pl_disk *disk, struct pl_disk *parent, const char *name,
+	       struct platter_error *err)
+{
+	const struct vhd_footer *f = parent ? pl_vhd_footer_of(parent) : NULL;
+	struct pl_parent_paths paths = { 0 };
+	struct vhd *v = vhd_of(disk);
+	int r;
+
+	if (parent && !f)
+		return pl_fail(err, -ENOTSUP,
+			       "the parent of a VHD must be one too, and '%s' is not",
+			       parent->name);
+	r = pl_disk_stack(disk, parent, err);
+	if (r == 0)
+		r = pl_flush(disk, err);
+	if (r == 0 && parent)
+		r = pl_parent_paths(v->file, parent, name, &paths, err);
+	if (r == 0)
+		r = pl_vhd_relink(v->file, f, &paths, err);
+	pl_parent_paths_done(&paths);
+	if (r == 0)
+		r = read_again(v, err);
+	if (r < 0)
+		return r;
+	pl_disk_unref(disk->parent);
+	disk->parent = parent ? pl_disk_ref(parent) : NULL;
+	return 0;
+}
+
 static const struct pl_change_ops change_ops = {
+	.set_parent = vhd_set_parent,
 	.repair = vhd_repair,
 	.compact = pl_vhd_compact,
 };
+
+static void
+vhd_options_of(struct pl_disk *disk, struct pl_option_list *ret)
+{
+	if (vhd_of(disk)->footer.type == VHD_FIXED)
+		pl_option(ret, "subformat", "fixed");
+}
 
 static const char *const extensions[] = { "vhd", "avhd", "vud", NULL };
 
@@ -599,6 +661,7 @@ const struct pl_format pl_format_vhd = {
 	.open = vhd_open,
 	.create = pl_vhd_create,
 	.check = vhd_check,
+	.options_of = vhd_options_of,
 	.change = &change_ops,
 	.disk_ops = &vhd_ops,
 };

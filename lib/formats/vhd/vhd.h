@@ -152,6 +152,20 @@ void pl_vhd_footer_encode(const struct vhd_footer *f, uint8_t bytes[static VHD_F
 /* The footer of an open disk of this format; NULL if it is another's. */
 const struct vhd_footer *pl_vhd_footer_of(struct pl_disk *disk);
 
+/* relink.c: give the dynamic or differencing disk in `file` another parent, NULL: none. */
+struct pl_parent_paths;
+struct pl_str;
+int pl_vhd_relink(struct pl_disk *file, const struct vhd_footer *parent,
+		  const struct pl_parent_paths *paths, struct platter_error *err);
+
+/*
+ * The parent's fields of a dynamic header, where they are zero.  *ret_stored: its paths, whole
+ * sectors that go to byte `at` of the file.
+ */
+int pl_vhd_put_parent(const struct vhd_footer *parent, const struct pl_parent_paths *paths,
+		      uint64_t at, uint8_t header[static VHD_HEADER_SIZE],
+		      struct pl_str *ret_stored, struct platter_error *err);
+
 /* writer.c */
 int pl_vhd_create(const struct pl_create_request *request, struct pl_writer **ret,
 		  struct platter_error *err);

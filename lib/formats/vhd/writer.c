@@ -43,8 +43,7 @@ struct vhd_writer {
 	uint64_t table_offset;
 
 	/* Of a differencing disk. */
-	uint8_t parent_uuid[16];
-	uint32_t parent_time;
+	struct vhd_footer parent;
 	uint64_t parent_size;
 	struct pl_parent_paths paths;
 };
@@ -192,47 +191,15 @@ put_entry(const struct pl_block_writer *b, uint64_t place, uint8_t *entry)
 	put_be32(entry, place ? (uint32_t)((place - BITMAP_SIZE) / 512) : VHD_NO_BLOCK);
 }
 
-/* Write one path of the parent at *at, with the locator that leads there. */
-static int
-write_path(struct vhd_writer *v, const char *path, const char *code, uint8_t *locator, uint64_t *at,
-	   struct platter_error *err)
-{
-	size_t nr, room;
-	PL_AUTOFREE uint8_t *units = pl_utf16le_from_text(path, &nr);
-	int r;
-
-	if (!units)
-		return pl_no_memory(err);
-	room = pl_round_up(nr * 2, 512);
-	memcpy(locator, code, 4);
-	/* The specification counts this in sectors; Microsoft's own programs count bytes. */
-	put_be32(locator + 4, (uint32_t)room);
-	put_be32(locator + 8, (uint32_t)(nr * 2));
-	put_be64(locator + 16, *at);
-	r = pl_write(v->writer.file, units, nr * 2, *at, err);
-	*at += room;
-	return r;
-}
-
 static int
 put_parent(struct vhd_writer *v, uint8_t *header, struct platter_error *err)
 {
-	const char *last = strrchr(v->paths.relative, '\\');
-	uint8_t *locator = header + VHD_LOCATORS;
-	uint64_t at = FIRST_PATH;
-	PL_AUTOFREE uint8_t *name = NULL;
-	size_t nr;
-	int r;
+	struct pl_str stored = { 0 };
+	int r = pl_vhd_put_parent(&v->parent, &v->paths, FIRST_PATH, header, &stored, err);
 
-	memcpy(header + VHD_PARENT_UUID, v->parent_uuid, 16);
-	put_be32(header + VHD_PARENT_TIME, v->parent_time);
-	name = pl_utf16be_from_text(last ? last + 1 : v->paths.relative, &nr);
-	if (!name)
-		return pl_no_memory(err);
-	memcpy(header + VHD_PARENT_NAME, name, PL_MIN(nr, VHD_PARENT_NAME_UNITS - 1) * 2);
-	r = write_path(v, v->paths.relative, "W2ru", locator, &at, err);
-	if (r == 0 && v->paths.absolute)
-		r = write_path(v, v->paths.absolute, "W2ku", locator + VHD_LOCATOR_SIZE, &at, err);
+	if (r == 0)
+		r = pl_write(v->writer.file, stored.text, stored.length, FIRST_PATH, err);
+	pl_str_done(&stored);
 	return r;
 }
 
@@ -332,7 +299,6 @@ read_backing(struct vhd_writer *v, const struct pl_create_request *request,
 {
 	const char *name = pl_create_option(request, "backing_file");
 	PL_AUTOUNREF struct pl_disk *parent = NULL;
-	const struct vhd_footer *f;
 	int r;
 
 	if (!name || !*name)
@@ -342,9 +308,7 @@ read_backing(struct vhd_writer *v, const struct pl_create_request *request,
 	r = pl_parent_look(request, name, "vhd", &parent, &v->paths, err);
 	if (r < 0)
 		return r;
-	f = pl_vhd_footer_of(parent);
-	memcpy(v->parent_uuid, f->uuid, 16);
-	v->parent_time = f->timestamp;
+	v->parent = *pl_vhd_footer_of(parent);
 	v->parent_size = parent->size;
 	v->footer.type = VHD_DIFFERENCING;
 	return 0;
@@ -413,7 +377,10 @@ prepare(struct vhd_writer *v, const struct pl_create_request *request, struct pl
 	if (r < 0)
 		return r;
 	lay_out(v, size);
-	r = pl_new_uuid(v->footer.uuid, err);
+	if (request->like)
+		memcpy(v->footer.uuid, pl_vhd_footer_of(request->like)->uuid, 16);
+	else
+		r = pl_new_uuid(v->footer.uuid, err);
 	if (r == 0)
 		r = pl_resize(request->file, 0, err);
 	if (r < 0)

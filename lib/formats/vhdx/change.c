@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* change.c - other sizes for a VHDX, no gaps in it, and what is damaged made whole again */
-#include "image.h"
+#include "vhdx-image.h"
 #include "staged.h"
 
 /* A piece of the table: 512 entries. */

@@ -8,7 +8,7 @@
  * QEMU takes any entry that follows another for its continuation.
  */
 #include "checksums.h"
-#include "image.h"
+#include "vhdx-image.h"
 #include "parent.h"
 #include "staged.h"
 #include "vhdx-log.h"

@@ -8,7 +8,7 @@
  */
 #include <strings.h>
 
-#include "image.h"
+#include "vhdx-image.h"
 #include "parent.h"
 #include "text.h"
 
@@ -434,7 +434,9 @@ check_parent(struct pl_disk *child, struct pl_disk *parent, struct platter_error
 		       parent->name, child->name, guid,
 		       v->info.linkage ? v->info.linkage : "not recorded");
 	pl_error_place(err, v->file->name);
-	pl_hint(err, "find the parent as it was, or open the image alone with ?backing=no");
+	pl_hint(err,
+		"say where the parent as it was is with --parent FILE; --ignore-checksums takes"
+		" it as it is, ?backing=no opens the image alone");
 	return r;
 }
 
@@ -522,10 +524,83 @@ vhdx_open(const struct pl_open_request *request, struct pl_disk **ret, struct pl
 	return 0;
 }
 
+/* Changing. */
+
+static int
+check_link(const struct vhdx *v, const struct pl_disk *parent, const struct vhdx_info *info,
+	   struct platter_error *err)
+{
+	int r;
+
+	if (parent && !info)
+		return pl_fail(err, -ENOTSUP,
+			       "the parent of a VHDX must be one too, and '%s' is not",
+			       parent->name);
+	if (!parent || !(v->info.flags & VHDX_HAS_PARENT)) {
+		r = pl_fail(err, -ENOTSUP, "a VHDX is made with a parent or without, and stays so");
+		pl_hint(err, parent ? "make an overlay: platter create --parent FILE IMAGE"
+				    : "make it whole: platter flatten IMAGE");
+		return r;
+	}
+	if (info->sector_size != v->info.sector_size)
+		return pl_fail(err, -ENOTSUP,
+			       "the sectors of '%s' have %" PRIu32 " bytes, those of its overlay"
+			       " %" PRIu32,
+			       parent->name, info->sector_size, v->info.sector_size);
+	if (v->stored != v->file || !vhdx_is_zero_guid(v->info.header.log_guid))
+		return pl_fail(err, -ENOTSUP, "'%s' has a log that is to be replayed first",
+			       v->disk.name);
+	return 0;
+}
+
+static int
+vhdx_set_parent(struct pl_disk *disk, struct pl_disk *parent, const char *name,
+		struct platter_error *err)
+{
+	const struct vhdx_info *info = parent ? pl_vhdx_info_of(parent) : NULL;
+	struct pl_parent_paths paths = { 0 };
+	struct vhdx *v = vhdx_of(disk);
+	int r = pl_flush(disk, err);
+
+	if (r == 0 && v->store.staged)
+		r = pl_vhdx_close_log(v, err);
+	if (r == 0)
+		r = check_link(v, parent, info, err);
+	if (r == 0)
+		r = pl_disk_stack(disk, parent, err);
+	if (r == 0)
+		r = pl_parent_paths(v->file, parent, name, &paths, err);
+	if (r == 0)
+		r = pl_vhdx_header_update(v->file, &v->info.header, VHDX_CHANGES_FILE, err);
+	if (r == 0)
+		r = pl_vhdx_relink(v->file, &v->info.metadata, info->header.data_write_guid, &paths,
+				   err);
+	pl_parent_paths_done(&paths);
+	if (r < 0)
+		return r;
+	pl_disk_unref(disk->parent);
+	disk->parent = pl_disk_ref(parent);
+	return 0;
+}
+
 static const struct pl_change_ops change_ops = {
+	.set_parent = vhdx_set_parent,
 	.repair = pl_vhdx_repair,
 	.compact = pl_vhdx_compact,
 };
+
+static void
+vhdx_options_of(struct pl_disk *disk, struct pl_option_list *ret)
+{
+	const struct vhdx_info *info = &vhdx_of(disk)->info;
+
+	if (info->flags & VHDX_LEAVE_ALLOCATED)
+		pl_option(ret, "subformat", "fixed");
+	pl_option(ret, "block_size", "%" PRIu32, info->block_size);
+	pl_option(ret, "sector_size", "%" PRIu32, info->sector_size);
+	if (info->header.log_length)
+		pl_option(ret, "log_size", "%" PRIu32, info->header.log_length);
+}
 
 static const char *const extensions[] = { "vhdx", "avhdx", NULL };
 
@@ -542,6 +617,7 @@ const struct pl_format pl_format_vhdx = {
 	.open = vhdx_open,
 	.create = pl_vhdx_create,
 	.check = pl_vhdx_check,
+	.options_of = vhdx_options_of,
 	.change = &change_ops,
 	.disk_ops = &vhdx_ops,
 };

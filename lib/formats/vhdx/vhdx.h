@@ -174,6 +174,18 @@ int pl_vhdx_replay(struct pl_disk *file, struct vhdx_info *info, struct pl_disk 
 /* Bring into the file what pl_vhdx_replay() laid over it, if anything, on stable storage. */
 int pl_vhdx_replay_in_place(struct pl_disk *stored, struct platter_error *err);
 
+/*
+ * locator.c: a parent locator in `bytes`, that are zero: *ret_n of them.  And another one in
+ * the metadata `region` of a file whose log is empty.
+ */
+struct pl_parent_paths;
+int pl_vhdx_locator_build(const uint8_t *write_guid, const struct pl_parent_paths *paths,
+			  uint8_t *bytes, uint32_t room, uint32_t *ret_n,
+			  struct platter_error *err);
+int pl_vhdx_relink(struct pl_disk *file, const struct vhdx_region *region,
+		   const uint8_t *write_guid, const struct pl_parent_paths *paths,
+		   struct platter_error *err);
+
 /* What is known of an open disk of this format; NULL if it is another's. */
 const struct vhdx_info *pl_vhdx_info_of(struct pl_disk *disk);
 

@@ -5,7 +5,7 @@
  * Data goes in its place, or into blocks appended to the file; the table and the bitmaps that
  * name it follow through the log.
  */
-#include "image.h"
+#include "vhdx-image.h"
 #include "staged.h"
 
 static struct vhdx *

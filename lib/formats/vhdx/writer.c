@@ -8,8 +8,6 @@
  * Nothing of a new file needs to go through the log: until the headers are written, which is
  * last, it is no image.  Parts of a block that are zero are holes of the file.
  */
-#include <ctype.h>
-
 #include "blocks.h"
 #include "parent.h"
 #include "text.h"
@@ -153,77 +151,15 @@ add_item(struct metadata *m, const uint8_t *guid, uint32_t n, uint32_t flags)
 	return item;
 }
 
-/* A parent locator being put together. */
-struct locator {
-	uint8_t *bytes;
-	uint32_t nr, end, room;
-};
-
-static int
-add_text(struct locator *l, const char *text, uint32_t *ret_at, uint16_t *ret_n,
-	 struct platter_error *err)
-{
-	size_t nr;
-	PL_AUTOFREE uint8_t *units = pl_utf16le_from_text(text, &nr);
-
-	if (!units)
-		return pl_no_memory(err);
-	if (nr * 2 > UINT16_MAX || nr * 2 > l->room - l->end)
-		return pl_over_limit(err, PLATTER_NO_OFFSET,
-				     "path of the parent has %zu characters", nr);
-	memcpy(l->bytes + l->end, units, nr * 2);
-	*ret_at = l->end;
-	*ret_n = (uint16_t)(nr * 2);
-	l->end += *ret_n;
-	return 0;
-}
-
-static int
-add_pair(struct locator *l, const char *key, const char *value, struct platter_error *err)
-{
-	uint8_t *e = l->bytes + 20 + l->nr * 12u;
-	uint32_t key_at, value_at;
-	uint16_t key_n, value_n;
-	int r;
-
-	if (!value)
-		return 0;
-	r = add_text(l, key, &key_at, &key_n, err);
-	if (r == 0)
-		r = add_text(l, value, &value_at, &value_n, err);
-	if (r < 0)
-		return r;
-	put_le32(e, key_at);
-	put_le32(e + 4, value_at);
-	put_le16(e + 8, key_n);
-	put_le16(e + 10, value_n);
-	put_le16(l->bytes + 18, (uint16_t)++l->nr);
-	return 0;
-}
-
 static int
 add_locator(const struct vhdx_writer *v, struct metadata *m, struct platter_error *err)
 {
-	char guid[PL_UUID_TEXT], linkage[PL_UUID_TEXT + 2];
-	struct locator l = { .bytes = m->bytes + m->end,
-			     .end = 20 + 3 * 12,
-			     .room = (uint32_t)METADATA_SIZE - m->end };
-	int r;
+	uint32_t n;
+	int r = pl_vhdx_locator_build(v->parent_guid, &v->paths, m->bytes + m->end,
+				      (uint32_t)METADATA_SIZE - m->end, &n, err);
 
-	pl_guid_text(v->parent_guid, guid);
-	for (char *p = guid; *p; p++)
-		*p = (char)tolower((unsigned char)*p);
-	linkage[0] = '{';
-	memcpy(linkage + 1, guid, PL_UUID_TEXT - 1);
-	memcpy(linkage + PL_UUID_TEXT, "}", 2);
-	memcpy(l.bytes, pl_vhdx_guid_locator_type, 16);
-	r = add_pair(&l, "parent_linkage", linkage, err);
 	if (r == 0)
-		r = add_pair(&l, "relative_path", v->paths.relative, err);
-	if (r == 0)
-		r = add_pair(&l, "absolute_win32_path", v->paths.absolute, err);
-	if (r == 0)
-		(void)add_item(m, pl_vhdx_guid_locator, l.end, VHDX_META_REQUIRED);
+		(void)add_item(m, pl_vhdx_guid_locator, n, VHDX_META_REQUIRED);
 	return r;
 }
 
@@ -298,9 +234,8 @@ write_headers(const struct vhdx_writer *v, struct platter_error *err)
 	for (size_t i = 0; creator[i]; i++)
 		put_le16(id + 8 + i * 2, (uint8_t)creator[i]);
 	memcpy(b, "head", 4);
+	memcpy(b + VHDX_DATA_WRITE_GUID, v->info.header.data_write_guid, 16);
 	r = pl_new_guid(b + VHDX_FILE_WRITE_GUID, err);
-	if (r == 0)
-		r = pl_new_guid(b + VHDX_DATA_WRITE_GUID, err);
 	if (r < 0)
 		return r;
 	put_le16(b + VHDX_VERSION, 1);
@@ -503,8 +438,17 @@ prepare(struct vhdx_writer *v, const struct pl_create_request *request, struct p
 {
 	int r = read_options(v, request, err);
 
-	if (r == 0 && !(v->info.flags & VHDX_HAS_PARENT))
-		r = pl_new_guid(v->info.disk_id, err);
+	if (r == 0 && request->like) {
+		const struct vhdx_info *like = pl_vhdx_info_of(request->like);
+
+		memcpy(v->info.disk_id, like->disk_id, 16);
+		memcpy(v->info.header.data_write_guid, like->header.data_write_guid, 16);
+	} else if (r == 0) {
+		if (!(v->info.flags & VHDX_HAS_PARENT))
+			r = pl_new_guid(v->info.disk_id, err);
+		if (r == 0)
+			r = pl_new_guid(v->info.header.data_write_guid, err);
+	}
 	if (r == 0)
 		r = lay_out(v, request->size, err);
 	if (r == 0)

@@ -378,9 +378,45 @@ check_cid(const struct vmdk *v, struct pl_disk *parent, struct platter_error *er
 		r = pl_corrupt(err, PLATTER_NO_OFFSET,
 			       "'%s' has no content ID, its overlay was made for %08" PRIx32,
 			       parent->name, v->descriptor.parent_cid);
-	pl_hint(err, "the parent was written to since, or is another; open the overlay alone with"
-		     " ?backing=no");
+	pl_hint(err,
+		"the parent was written to since, or is another: say where it is with --parent"
+		" FILE; --ignore-checksums takes it as it is, ?backing=no opens the image alone");
 	return r;
+}
+
+/* Where the hint leads, or else the file that was given; not checked if the request says so. */
+static int
+find_parent(struct vmdk *v, const struct pl_open_request *request, struct pl_disk **ret,
+	    struct platter_error *err)
+{
+	bool check = !(request->flags & PLATTER_OPEN_IGNORE_CHECKSUMS);
+	PL_AUTOUNREF struct pl_disk *hinted = NULL, *given = NULL;
+	struct platter_error second = PLATTER_ERROR_INIT;
+	int r = open_hinted(request, v->descriptor.parent_hint, &hinted, err), r2;
+	bool missing = r < 0 && request->related->missing;
+
+	if (r == 0 && check)
+		r = check_cid(v, hinted, err);
+	if (r == 0) {
+		*ret = PL_STEAL(hinted);
+		return 0;
+	}
+	if (!hinted && !missing)
+		return r;
+	r2 = pl_open_given(request->related, "vmdk", &given, &second);
+	if (r2 == 1) {
+		if (missing)
+			pl_hint(err, "say where it is with --parent FILE, or open the overlay alone"
+				     " with ?backing=no");
+		return r;
+	}
+	if (r2 == 0 && check)
+		r2 = check_cid(v, given, &second);
+	if (r2 == 0)
+		*ret = PL_STEAL(given);
+	else if (err)
+		*err = second;
+	return r2;
 }
 
 static int
@@ -400,16 +436,13 @@ open_parent(struct vmdk *v, const struct pl_open_request *request, struct platte
 		r = pl_fail(err, -ENOTSUP, "the parent '%s' cannot be reached from here",
 			    d->parent_hint);
 	else
-		r = open_hinted(request, d->parent_hint, &parent, err);
+		r = find_parent(v, request, &parent, err);
 	if (r < 0) {
 		pl_context(err, "parent of '%s'", request->file->name);
 		if (err && !err->hint[0])
 			pl_hint(err, "open the overlay alone with ?backing=no");
 		return r;
 	}
-	r = check_cid(v, parent, err);
-	if (r < 0)
-		return r;
 	v->disk.parent = PL_STEAL(parent);
 	return pl_disk_stack(&v->disk, v->disk.parent, err);
 }
@@ -548,6 +581,7 @@ pl_vmdk_describe(struct pl_disk *disk, struct pl_facts *facts)
 }
 
 static const struct pl_change_ops change_ops = {
+	.set_parent = pl_vmdk_set_parent,
 	.repair = pl_vmdk_repair,
 	.compact = pl_vmdk_compact,
 };
@@ -567,6 +601,7 @@ const struct pl_format pl_format_vmdk = {
 	.open = vmdk_open,
 	.create = pl_vmdk_create,
 	.check = pl_vmdk_check,
+	.options_of = pl_vmdk_options_of,
 	.change = &change_ops,
 	.disk_ops = &vmdk_ops,
 };

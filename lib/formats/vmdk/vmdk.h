@@ -286,6 +286,11 @@ int pl_vmdk_repair(struct pl_disk *disk, bool dry_run, struct pl_findings *findi
 void pl_vmdk_describe(struct pl_disk *disk, struct pl_facts *facts);
 int pl_vmdk_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_error *err);
 
+/* relink.c */
+int pl_vmdk_set_parent(struct pl_disk *disk, struct pl_disk *parent, const char *name,
+		       struct platter_error *err);
+void pl_vmdk_options_of(struct pl_disk *disk, struct pl_option_list *ret);
+
 /* writer.c, several.c: new images, front to back. */
 int pl_vmdk_create(const struct pl_create_request *request, struct pl_writer **ret,
 		   struct platter_error *err);

@@ -860,7 +860,9 @@ pl_vmdk_create(const struct pl_create_request *request, struct pl_writer **ret,
 		r = refuse_stream(request, &params, err);
 	if (r < 0)
 		return r;
-	params.cid = new_cid();
+	params.cid = request->like && vmdk_of(request->like)->descriptor.has_cid
+			     ? vmdk_of(request->like)->descriptor.cid
+			     : new_cid();
 	if (params.subformat > VMDK_STREAM_OPTIMIZED)
 		return pl_vmdk_several_create(request, &params, ret, err);
 	w = calloc(1, sizeof *w);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* image.h - an open VHDX, and what reading and changing it share */
+/* vhdx-image.h - an open VHDX, and what reading and changing it share */
 #ifndef PL_VHDX_IMAGE_H
 #define PL_VHDX_IMAGE_H
 
