@@ -41,6 +41,13 @@ struct platter_create_options {
 	bool overwrite;     /* replace an existing file */
 	bool no_sync;       /* do not wait until the image is on stable storage */
 	unsigned threads;   /* 0: one a processor */
+
+	/*
+	 * The image becomes an overlay of the one at this path, which counts from the current
+	 * folder; a format without parents refuses it.
+	 */
+	const char *parent;
+	const char *parent_format; /* NULL: look */
 };
 
 #define PLATTER_MAX_HASHES 4
@@ -79,7 +86,8 @@ PLATTER_API int platter_create(struct platter_disk *source, const char *target,
 			       struct platter_error *err);
 
 /*
- * Make an empty image of `size` bytes, e.g. an overlay with options backing=FILE.
+ * Make an empty image of `size` bytes, or with options->parent an overlay; 0: of the parent's
+ * size.
  * Errors as platter_create().
  */
 PLATTER_API int platter_create_empty(const char *target, uint64_t size,

@@ -20,6 +20,7 @@
 #include "format.h"
 #include "guard.h"
 #include "hash.h"
+#include "parent.h"
 #include "storage.h"
 
 /* What pl_create() holds while it works. */
@@ -33,6 +34,10 @@ struct creation {
 	struct pl_writer *writer; /* NULL: raw */
 	struct pl_hasher *hasher;
 	struct pl_copy copy;
+	struct platter_key_value *pairs; /* the options, and the parent as one of them */
+	size_t nr_pairs;
+	char *parent_name;
+	bool again;          /* the source is what the target is to replace */
 	bool hash_to_verify; /* the only hash is for ourselves: the source is a stream */
 };
 
@@ -58,23 +63,28 @@ choose_format(const char *target, const struct platter_create_options *o,
 	return 0;
 }
 
+static bool
+takes(const struct pl_format *format, const char *key)
+{
+	const struct platter_option_info *known = format->info.options;
+
+	while (known && known->key && strcmp(known->key, key) != 0)
+		known++;
+	return known && known->key;
+}
+
 static int
 check_options(const struct pl_format *format, const struct platter_create_options *o,
 	      struct platter_error *err)
 {
-	for (size_t i = 0; i < o->nr_options; i++) {
-		const struct platter_option_info *known = format->info.options;
-
-		while (known && known->key && strcmp(known->key, o->options[i].key) != 0)
-			known++;
-		if (!known || !known->key) {
+	for (size_t i = 0; i < o->nr_options; i++)
+		if (!takes(format, o->options[i].key)) {
 			int r = pl_invalid(err, "format '%s' has no option '%s'", format->info.name,
 					   o->options[i].key);
 
 			pl_hint(err, "'platter formats' lists the options of each format");
 			return r;
 		}
-	}
 	if (o->compress && !(format->info.abilities & PLATTER_CAN_COMPRESS))
 		return pl_invalid(err, "format '%s' stores nothing compressed", format->info.name);
 	return 0;
@@ -92,6 +102,85 @@ pl_create_format(const char *target, const struct platter_create_options *option
 	if (r == 0)
 		*ret = format;
 	return r;
+}
+
+/* Can a new image of the format stand on the one at the path `parent`?  *ret_size: its disk's. */
+static int
+look_at_parent(const struct creation *c, uint64_t *ret_size, struct platter_error *err)
+{
+	const struct platter_create_options *o = c->options;
+	PL_AUTOUNREF struct pl_disk *file = NULL, *disk = NULL;
+	const struct pl_format *format;
+	int r = pl_storage_open(o->parent, PL_STORAGE_SINGLE, &file, err);
+
+	if (r == 0)
+		r = pl_image_open(file, o->parent, o->parent_format, NULL, 0, &disk, err);
+	if (r < 0) {
+		pl_context(err, "parent '%s'", o->parent);
+		return r;
+	}
+	format = pl_format_of(disk);
+	/* Only where the format of the parent can be told may it be another. */
+	if (format != c->format && !takes(c->format, "backing_fmt")) {
+		r = pl_invalid(
+			err, "the parent of an image of format %s must have it too, and '%s' is %s",
+			c->format->info.name, o->parent, format ? format->info.name : "raw");
+		pl_hint(err, "an overlay in format qcow2 stands on any other");
+		return r;
+	}
+	*ret_size = disk->size;
+	return 0;
+}
+
+/* The parent that is asked for, as options of the format. */
+static int
+add_parent(struct creation *c, uint64_t *size, struct platter_error *err)
+{
+	const struct platter_create_options *o = c->options;
+	uint64_t parent_size;
+	int r;
+
+	c->nr_pairs = o->nr_options;
+	c->pairs = calloc(o->nr_options + 2, sizeof *c->pairs);
+	if (!c->pairs)
+		return pl_no_memory(err);
+	if (o->nr_options)
+		memcpy(c->pairs, o->options, o->nr_options * sizeof *c->pairs);
+	if (!o->parent)
+		return 0;
+	if (!takes(c->format, "backing_file")) {
+		r = pl_invalid(err, "images of format '%s' have no parents", c->format->info.name);
+		pl_hint(err, "make it a qcow2, vhd, vhdx, vmdk or vdi");
+		return r;
+	}
+	for (size_t i = 0; i < o->nr_options; i++)
+		if (!strncmp(o->options[i].key, "backing_", 8))
+			return pl_invalid(err, "a parent is given, and by option %s=%s too",
+					  o->options[i].key, o->options[i].value);
+	r = look_at_parent(c, &parent_size, err);
+	if (r == 0)
+		r = pl_parent_name(c->target, o->parent, &c->parent_name, err);
+	if (r < 0)
+		return r;
+	c->pairs[c->nr_pairs++] = (struct platter_key_value){ "backing_file", c->parent_name };
+	if (o->parent_format && takes(c->format, "backing_fmt"))
+		c->pairs[c->nr_pairs++] =
+			(struct platter_key_value){ "backing_fmt", o->parent_format };
+	if (!*size)
+		*size = parent_size;
+	return 0;
+}
+
+static void
+creation_done(struct creation *c)
+{
+	if (c->writer)
+		c->writer->ops->free(c->writer);
+	pl_related_free(c->related);
+	pl_hasher_free(c->hasher);
+	pl_disk_unref(c->file);
+	free(c->pairs);
+	free(c->parent_name);
 }
 
 /* "zstd:7" -> "zstd", 7. */
@@ -125,9 +214,8 @@ parse_compress(const char *text, char *codec, size_t n, int *ret_level, struct p
 	return 0;
 }
 
-/* Does any file that `disk` stands on, backing files included, have this id? */
-static bool
-stands_on(struct pl_disk *disk, struct pl_file_id id)
+bool
+pl_stands_on(struct pl_disk *disk, struct pl_file_id id)
 {
 	struct pl_file_id have;
 	struct pl_disk *below;
@@ -139,9 +227,9 @@ stands_on(struct pl_disk *disk, struct pl_file_id id)
 		return false;
 	}
 	for (size_t i = 0; disk->ops->below && (below = disk->ops->below(disk, i)); i++)
-		if (stands_on(below, id))
+		if (pl_stands_on(below, id))
 			return true;
-	return disk->parent && stands_on(disk->parent, id);
+	return disk->parent && pl_stands_on(disk->parent, id);
 }
 
 int
@@ -154,8 +242,8 @@ pl_refuse_same_file(const struct pl_place *source, const char *target, struct pl
 		return 0;
 	id = S_ISBLK(st.st_mode) ? (struct pl_file_id){ .device = st.st_rdev }
 				 : (struct pl_file_id){ st.st_dev, st.st_ino };
-	if (stands_on(source->disk, id) ||
-	    (pl_loop_file(target, &id) && stands_on(source->disk, id)))
+	if (pl_stands_on(source->disk, id) ||
+	    (pl_loop_file(target, &id) && pl_stands_on(source->disk, id)))
 		return pl_invalid(err, "'%s' is part of the source itself", target);
 	return 0;
 }
@@ -190,13 +278,17 @@ make_writer(struct creation *c, uint64_t size, uint32_t sector_size, struct plat
 		.size = size,
 		.sector_size = sector_size,
 		.resume = c->options->resume,
+		.like = c->again ? c->source->disk : NULL,
 	};
+	struct platter_create_options o = *c->options;
 
 	c->related = pl_related_new(c->target, err);
 	if (!c->related)
 		return err ? err->code : -ENOMEM;
 	request.related = c->related;
-	return pl_create_writer(c->format, c->options, &request, &c->writer, err);
+	o.options = c->pairs;
+	o.nr_options = c->nr_pairs;
+	return pl_create_writer(c->format, &o, &request, &c->writer, err);
 }
 
 static int
@@ -440,6 +532,8 @@ produce(struct creation *c, struct platter_copy_result *ret, struct platter_erro
 
 	if (r == 0)
 		r = pl_storage_create(c->target, &how, &c->file, err);
+	if (r == 0 && c->again)
+		r = pl_storage_mode_like(c->file, c->target, err);
 	if (r < 0)
 		return r;
 	c->copy.hasher = c->hasher;
@@ -466,13 +560,14 @@ fill_result(const struct creation *c, struct platter_copy_result *ret)
 	ret->shared = c->copy.shared;
 }
 
-int
-pl_create(struct pl_place *source, const char *target, const struct platter_create_options *options,
-	  struct platter_progress *progress, struct platter_copy_result *ret,
-	  struct platter_error *err)
+static int
+create(struct pl_place *source, const char *target, const struct platter_create_options *options,
+       bool again, struct platter_progress *progress, struct platter_copy_result *ret,
+       struct platter_error *err)
 {
 	struct creation c = {
 		.source = source,
+		.again = again,
 		.target = target,
 		.options = options,
 		.copy = { .source = source->disk,
@@ -480,15 +575,20 @@ pl_create(struct pl_place *source, const char *target, const struct platter_crea
 			  .threads = options->threads,
 			  .progress = progress },
 	};
+	uint64_t size = source->disk->size;
 	int r;
 
 	r = pl_create_format(target, options, &c.format, err);
-	if (r == 0)
+	if (r == 0 && !again)
 		r = pl_refuse_same_file(source, target, err);
+	if (r == 0)
+		r = add_parent(&c, &size, err);
 	if (r == 0 && options->resume && source->disk->sequential)
 		r = pl_invalid(err, "a stream cannot be resumed: it is gone");
-	if (r < 0)
+	if (r < 0) {
+		creation_done(&c);
 		return r;
+	}
 
 	r = produce(&c, ret, err);
 	fill_result(&c, ret);
@@ -498,12 +598,24 @@ pl_create(struct pl_place *source, const char *target, const struct platter_crea
 		ret->stored = pl_storage_allocated(c.file);
 	if (r < 0 && c.file)
 		pl_storage_abandon(c.file, (r == -ECANCELED || c.copy.size) && resumable(&c));
-	if (c.writer)
-		c.writer->ops->free(c.writer);
-	pl_related_free(c.related);
-	pl_hasher_free(c.hasher);
-	pl_disk_unref(c.file);
+	creation_done(&c);
 	return r;
+}
+
+int
+pl_create(struct pl_place *source, const char *target, const struct platter_create_options *options,
+	  struct platter_progress *progress, struct platter_copy_result *ret,
+	  struct platter_error *err)
+{
+	return create(source, target, options, false, progress, ret, err);
+}
+
+int
+pl_create_again(struct pl_place *source, const char *target,
+		const struct platter_create_options *options, struct platter_progress *progress,
+		struct platter_copy_result *ret, struct platter_error *err)
+{
+	return create(source, target, options, true, progress, ret, err);
 }
 
 int
@@ -516,9 +628,13 @@ pl_create_empty(const char *target, uint64_t size, const struct platter_create_o
 
 	r = pl_create_format(target, options, &c.format, err);
 	if (r == 0)
+		r = add_parent(&c, &size, err);
+	if (r == 0)
 		r = pl_storage_create(target, &how, &c.file, err);
-	if (r < 0)
+	if (r < 0) {
+		creation_done(&c);
 		return r;
+	}
 	if (c.format->create) {
 		r = make_writer(&c, size, 512, err);
 		if (r == 0 && size)
@@ -532,9 +648,6 @@ pl_create_empty(const char *target, uint64_t size, const struct platter_create_o
 		r = pl_storage_commit(c.file, !options->no_sync, err);
 	if (r < 0)
 		pl_storage_abandon(c.file, false);
-	if (c.writer)
-		c.writer->ops->free(c.writer);
-	pl_related_free(c.related);
-	pl_disk_unref(c.file);
+	creation_done(&c);
 	return r;
 }

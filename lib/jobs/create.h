@@ -7,10 +7,19 @@
 
 #include "format.h"
 #include "place.h"
+#include "storage.h"
 
 int pl_create(struct pl_place *source, const char *target,
 	      const struct platter_create_options *options, struct platter_progress *progress,
 	      struct platter_copy_result *ret, struct platter_error *err);
+
+/*
+ * Make `target` anew from `source`, which is that image, or stands on it; the old one is there
+ * until the new one takes its name, owner, mode and identifiers.
+ */
+int pl_create_again(struct pl_place *source, const char *target,
+		    const struct platter_create_options *options, struct platter_progress *progress,
+		    struct platter_copy_result *ret, struct platter_error *err);
 
 int pl_create_empty(const char *target, uint64_t size, const struct platter_create_options *options,
 		    struct platter_error *err);
@@ -38,6 +47,9 @@ int pl_create_writer(const struct pl_format *format, const struct platter_create
 int pl_verify_copy(struct pl_disk *source, struct pl_disk *written,
 		   const struct platter_hash *expected, struct platter_progress *progress,
 		   struct platter_error *err);
+
+/* Does any file that `disk` stands on, backing files included, have this id? */
+bool pl_stands_on(struct pl_disk *disk, struct pl_file_id id);
 
 /* -EINVAL if any file of `place`, backing files included, is a file of `target`. */
 int pl_refuse_same_file(const struct pl_place *source, const char *target,

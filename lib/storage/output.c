@@ -580,6 +580,28 @@ name_all(struct pl_leaf *leaf, bool sync, struct platter_error *err)
 }
 
 int
+pl_storage_mode_like(struct pl_disk *disk, const char *path, struct platter_error *err)
+{
+	struct pl_leaf *leaf = pl_leaf_of(disk);
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return pl_fail_errno(err, -errno, "look at '%s'", path);
+	for (size_t i = 0; leaf && i < leaf->nr_parts; i++) {
+		int fd = leaf->parts[i]->fd;
+		mode_t mode = st.st_mode & 07777;
+
+		/* Another's group that we are not in must not gain by what its own might do. */
+		if (fchown(fd, st.st_uid, st.st_gid) < 0 && fchown(fd, (uid_t)-1, st.st_gid) < 0)
+			mode &= 07707;
+		if (fchmod(fd, mode) < 0)
+			return pl_fail_errno(err, -errno, "set the mode of '%s'",
+					     leaf->parts[i]->path);
+	}
+	return 0;
+}
+
+int
 pl_storage_commit(struct pl_disk *disk, bool sync, struct platter_error *err)
 {
 	struct pl_leaf *leaf = pl_leaf_of(disk);

@@ -44,6 +44,9 @@ struct pl_storage_create {
 int pl_storage_create(const char *path, const struct pl_storage_create *how, struct pl_disk **ret,
 		      struct platter_error *err);
 
+/* Give a new file the owner, group and mode of the file at `path`, as far as we may. */
+int pl_storage_mode_like(struct pl_disk *disk, const char *path, struct platter_error *err);
+
 /*
  * Files beside a new one that are named after it and appear together with it: disk.vmdk gets
  * disk-flat.vmdk, or disk-s001.vmdk, disk-s002.vmdk and so on.
