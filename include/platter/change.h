@@ -94,24 +94,36 @@ PLATTER_API int platter_compact(const char *image, const struct platter_compact_
 				struct platter_change_result *ret, struct platter_error *err);
 
 struct platter_commit_options {
-	size_t size; /* sizeof(struct platter_commit_options) */
-	bool remove; /* delete the overlay afterwards */
+	size_t size;                /* sizeof(struct platter_commit_options) */
+	bool remove;                /* delete the overlay afterwards */
+	const char *const *parents; /* as in platter_open_options */
+	size_t nr_parents;
 };
 
 /*
  * Merge the overlay `image` into its parent, which then reads as the overlay does (and grows
- * to its size).  Other overlays of that parent are worthless afterwards.
- * Errors: -EINVAL: it has no parent; those of opening the parent for writing.
+ * to its size).  Other overlays of that parent are worthless afterwards.  A kill in between
+ * loses nothing: doing it again completes it.
+ * Errors: -EINVAL: it has no parent; -EBUSY: that is in use; those of opening the parent for
+ * writing and of platter_resize().
  */
 PLATTER_API int platter_commit(const char *image, const struct platter_commit_options *options,
 			       struct platter_progress *progress, struct platter_change_result *ret,
 			       struct platter_error *err);
 
+struct platter_flatten_options {
+	size_t size;                /* sizeof(struct platter_flatten_options) */
+	const char *const *parents; /* as in platter_open_options */
+	size_t nr_parents;
+};
+
 /*
  * Make the overlay `image` whole: all that it takes from its parents is stored in itself.
- * Errors: -EINVAL: it has no parent; those of platter_create().
+ * Errors: -EINVAL: it has no parent; -EBUSY: it holds snapshots, which would be lost; those of
+ * platter_create().
  */
-PLATTER_API int platter_flatten(const char *image, struct platter_progress *progress,
+PLATTER_API int platter_flatten(const char *image, const struct platter_flatten_options *options,
+				struct platter_progress *progress,
 				struct platter_change_result *ret, struct platter_error *err);
 
 struct platter_rebase_options {
@@ -123,8 +135,9 @@ struct platter_rebase_options {
 /*
  * Make the overlay `image` stand on `parent` (NULL: on none) and read as before: where the
  * two parents differ, the old one's bytes are stored in the overlay first.  A relative
- * `parent` counts from the current folder.
- * Errors: -EINVAL, -ENOTSUP: the format has no parents, or not of that format; -ELOOP.
+ * `parent` counts from the current folder, and is stored as seen from that of the image.
+ * Errors: -EINVAL, -ENOTSUP: the format has no parents, or not of that format; -ELOOP: the new
+ * parent stands on the image; -EBUSY: it holds snapshots, which would read differently.
  */
 PLATTER_API int platter_rebase(const char *image, const char *parent,
 			       const struct platter_rebase_options *options,

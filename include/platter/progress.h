@@ -19,7 +19,10 @@ extern "C" {
 #endif
 
 struct platter_progress_event {
-	/* "copying", "verifying", "comparing", "checking", "reading", "hashing", "measuring" */
+	/*
+	 * "copying", "verifying", "comparing", "checking", "reading", "hashing", "measuring",
+	 * "merging"
+	 */
 	const char *phase;
 	uint64_t done;  /* bytes of the disk dealt with in this phase */
 	uint64_t total; /* of so many, or UINT64_MAX if not known */
