@@ -14,6 +14,9 @@ int command_info(const struct arguments *args);
 int command_create(const struct arguments *args); /* and convert */
 int command_restore(const struct arguments *args);
 int command_clone(const struct arguments *args);
+int command_commit(const struct arguments *args);
+int command_flatten(const struct arguments *args);
+int command_rebase(const struct arguments *args);
 int command_verify(const struct arguments *args);
 int command_compare(const struct arguments *args);
 int command_map(const struct arguments *args);

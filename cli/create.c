@@ -119,6 +119,12 @@ say_created(FILE *to, const char *target, const struct platter_copy_result *r)
 	say_result_details(to, r);
 }
 
+static const char *
+source_of(const struct arguments *args)
+{
+	return args->nr_operands > 1 || args->option[OPT_STDOUT].given ? args->operands[0] : NULL;
+}
+
 /* Standard output is the image's when that is its target; else it is the answer's. */
 static void
 tell(const struct arguments *args, const char *target, const struct platter_copy_result *result,
@@ -130,7 +136,7 @@ tell(const struct arguments *args, const char *target, const struct platter_copy
 	if (args->json) {
 		answer = json_answer(args);
 		files = json_array();
-		json_put(answer, "source", json_text(args->operands[0]));
+		json_put(answer, "source", json_text(source_of(args)));
 		json_put(answer, "target", json_text(target));
 		json_put_result(answer, result);
 		for (size_t i = 0; i < sums->nr_files; i++)
@@ -195,6 +201,61 @@ create(const struct arguments *args, struct platter_disk *source, const char *ta
 	return r < 0 ? STATUS_FAILED : r;
 }
 
+/* What an empty image came to. */
+static int
+look_at(const char *target, const struct platter_create_options *options,
+	struct platter_copy_result *ret, struct platter_error *err)
+{
+	struct platter_open_options how = {
+		.size = sizeof how,
+		.flags = PLATTER_OPEN_NO_BACKING,
+		.format = options->format,
+	};
+	struct platter_description *d;
+	struct platter_disk *disk;
+	int r = platter_open(target, &how, &disk, err);
+
+	if (r < 0)
+		return r;
+	ret->size = ret->zero = platter_size(disk);
+	r = platter_describe(disk, &d, err);
+	if (r == 0)
+		ret->stored = d->stored;
+	platter_description_free(r == 0 ? d : NULL);
+	platter_close(disk);
+	return r;
+}
+
+/* An empty image, or an overlay. */
+static int
+create_empty(const struct arguments *args, const char *target)
+{
+	static const enum option_id of_copies[] = { OPT_COMPRESS, OPT_HASH, OPT_VERIFY, OPT_RESUME,
+						    OPT_SPARSE };
+	struct platter_error err = PLATTER_ERROR_INIT;
+	struct platter_copy_result result = { 0 };
+	struct platter_create_options options;
+	struct sums none = { 0 };
+
+	if (args->nr_parents > 1)
+		return report_usage(args, "a new overlay has one --parent");
+	if (!args->nr_parents && args->option[OPT_PARENT_FORMAT].given)
+		return report_usage(args, "--parent-format is that of a --parent");
+	for (size_t i = 0; i < ARRAY_SIZE(of_copies); i++)
+		if (args->option[of_copies[i]].given)
+			return report_usage(args, "--%s does nothing for an empty image",
+					    option_table[of_copies[i]].name);
+	fill_options(args, &options);
+	options.parent = args->nr_parents ? args->parents[0] : NULL;
+	options.parent_format = args->option[OPT_PARENT_FORMAT].text;
+	if (platter_create_empty(target, args->option[OPT_SIZE].number, &options, &err) < 0)
+		return report(args, &err, "cannot create '%s'", target);
+	if (look_at(target, &options, &result, &err) < 0)
+		return report(args, &err, "created '%s', but cannot open it", target);
+	tell(args, target, &result, &none);
+	return STATUS_DONE;
+}
+
 int
 command_create(const struct arguments *args)
 {
@@ -202,8 +263,13 @@ command_create(const struct arguments *args)
 	struct platter_disk *source;
 	int status;
 
-	if (args->nr_operands < 2 && !args->option[OPT_STDOUT].given)
+	if (!source_of(args) && (args->nr_parents || args->option[OPT_SIZE].given))
+		return create_empty(args, args->operands[0]);
+	if (!source_of(args))
 		return report_usage(args, "too few arguments: %s", args->verb->operands);
+	if (args->option[OPT_SIZE].given || args->option[OPT_PARENT_FORMAT].given)
+		return report_usage(args, "--%s is for an image without a SOURCE",
+				    args->option[OPT_SIZE].given ? "size" : "parent-format");
 	if (args->nr_operands > 1 && args->option[OPT_STDOUT].given)
 		return report_usage(args, "--stdout stands for an IMAGE, but '%s' is given",
 				    target);

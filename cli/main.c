@@ -22,7 +22,8 @@ static const struct {
 	{ "compare", command_compare },   { "map", command_map },
 	{ "measure", command_measure },   { "resize", command_resize },
 	{ "snapshot", command_snapshot }, { "repair", command_repair },
-	{ "formats", command_formats },
+	{ "commit", command_commit },     { "flatten", command_flatten },
+	{ "rebase", command_rebase },     { "formats", command_formats },
 };
 
 int
@@ -32,6 +33,8 @@ try_open(const struct arguments *args, const char *place, struct platter_disk **
 	struct platter_open_options options = {
 		.size = sizeof options,
 		.format = args->option[OPT_INPUT_FORMAT].text,
+		.parents = args->parents,
+		.nr_parents = args->nr_parents,
 	};
 
 	if (args->option[OPT_IGNORE_CHECKSUMS].given)

@@ -20,6 +20,14 @@ const struct option_info option_table[NR_OPTIONS] = {
 			       "take what is read for this format instead of looking" },
 	[OPT_IGNORE_CHECKSUMS] = { "ignore-checksums", 0, OPTION_FLAG, NULL, NULL,
 				   "use damaged metadata as it is, to rescue data" },
+	[OPT_PARENT] = { "parent", 0, OPTION_PARENTS, "FILE", NULL,
+			 "parent that is not found under its name, or the new one" },
+	[OPT_PARENT_FORMAT] = { "parent-format", 'F', OPTION_FORMAT, "NAME", NULL,
+				"format of the new parent, instead of looking" },
+	[OPT_NO_PARENT] = { "no-parent", 0, OPTION_FLAG, NULL, NULL, "stand on no parent" },
+	[OPT_UNSAFE] = { "unsafe", 'u', OPTION_FLAG, NULL, NULL,
+			 "only name the parent: it holds what the present one holds" },
+	[OPT_REMOVE] = { "remove", 0, OPTION_FLAG, NULL, NULL, "delete the overlay afterwards" },
 	[OPT_FORMAT] = { "format", 'O', OPTION_FORMAT, "NAME", NULL,
 			 "format of the new image; else by its extension, else raw" },
 	[OPT_OPTION] = { "option", 'o', OPTION_PAIRS, "KEY=VALUE,...", NULL,
@@ -68,14 +76,19 @@ const struct option_info option_table[NR_OPTIONS] = {
 
 #define COMMON           OPT_JSON, OPT_QUIET
 #define COMMON_WITH_WORK COMMON, OPT_PROGRESS
-#define READING          OPT_INPUT_FORMAT, OPT_IGNORE_CHECKSUMS
+#define READING          OPT_INPUT_FORMAT, OPT_IGNORE_CHECKSUMS, OPT_PARENT
 
 static const enum option_id info_options[] = { READING, COMMON, OPT_HELP };
-static const enum option_id create_options[] = { OPT_FORMAT, OPT_OPTION,       OPT_COMPRESS,
-						 OPT_SPARSE, OPT_SPLIT,        OPT_HASH,
-						 OPT_VERIFY, OPT_STDOUT,       OPT_RESUME,
-						 OPT_FORCE,  OPT_NO_SYNC,      OPT_THREADS,
-						 READING,    COMMON_WITH_WORK, OPT_HELP };
+static const enum option_id create_options[] = {
+	OPT_FORMAT, OPT_OPTION,        OPT_COMPRESS, OPT_SPARSE,       OPT_SPLIT,   OPT_HASH,
+	OPT_VERIFY, OPT_STDOUT,        OPT_RESUME,   OPT_FORCE,        OPT_NO_SYNC, OPT_THREADS,
+	OPT_SIZE,   OPT_PARENT_FORMAT, READING,      COMMON_WITH_WORK, OPT_HELP
+};
+static const enum option_id commit_options[] = { OPT_REMOVE, OPT_PARENT, COMMON_WITH_WORK,
+						 OPT_HELP };
+static const enum option_id flatten_options[] = { OPT_PARENT, COMMON_WITH_WORK, OPT_HELP };
+static const enum option_id rebase_options[] = { OPT_PARENT, OPT_PARENT_FORMAT, OPT_NO_PARENT,
+						 OPT_UNSAFE, COMMON_WITH_WORK,  OPT_HELP };
 static const enum option_id restore_options[] = { OPT_YES,     OPT_WIPE_REST, OPT_NO_GPT_FIX,
 						  OPT_VERIFY,  OPT_HASH,      OPT_RESUME,
 						  OPT_THREADS, READING,       COMMON_WITH_WORK,
@@ -104,11 +117,14 @@ const struct verb verb_table[] = {
 	  "  platter info disk.qcow2\n"
 	  "  platter info --json /dev/sda\n",
 	  info_options },
-	{ "create", "SOURCE IMAGE", 1, 2, "make an image of a disk, partition or image",
+	{ "create", "[SOURCE] IMAGE", 1, 2, "make an image of a disk, partition or image",
 	  "SOURCE is any PLACE, or - for standard input; IMAGE may be - for standard output.\n"
+	  "Without a SOURCE the image is empty, of --size, or an overlay of the --parent.\n"
 	  "The image appears under its name only when it is whole.\n",
 	  "  platter create -c /dev/sda laptop.qcow2\n"
-	  "  platter create --hash sha256 --verify /dev/sdb@1 stick.img\n",
+	  "  platter create --hash sha256 --verify /dev/sdb@1 stick.img\n"
+	  "  platter create --size 40G new.vhdx\n"
+	  "  platter create --parent base.qcow2 overlay.qcow2\n",
 	  create_options },
 	{ "convert", "SOURCE IMAGE", 1, 2, "make an image in another format",
 	  "The same as create, between images; the source is left as it is.\n",
@@ -124,6 +140,20 @@ const struct verb verb_table[] = {
 	{ "clone", "SOURCE TARGET", 2, 2, "copy a disk to another disk or to a file",
 	  "To a device it is restore; to a file it is create, with the format the name says.\n",
 	  "  platter clone --wipe-rest /dev/sda /dev/sdb\n", clone_options },
+	{ "commit", "IMAGE", 1, 1, "merge an overlay into its parent",
+	  "The parent then holds what IMAGE holds; other overlays of it are worthless.\n",
+	  "  platter commit overlay.qcow2\n"
+	  "  platter commit --delete snapshot2.avhdx\n",
+	  commit_options },
+	{ "flatten", "IMAGE", 1, 1, "make an overlay whole, without its parents",
+	  "It is made anew in the same format, and takes the old one's name when it is whole.\n",
+	  "  platter flatten overlay.qcow2\n", flatten_options },
+	{ "rebase", "IMAGE", 1, 1, "make an overlay stand on another parent, or on none",
+	  "It reads as before: what the parents hold differently is stored in it first.\n"
+	  "With --unsafe only the name is changed, as when the parent was moved.\n",
+	  "  platter rebase --parent newbase.qcow2 overlay.qcow2\n"
+	  "  platter rebase --unsafe --parent moved/base.vhd overlay.vhd\n",
+	  rebase_options },
 	{ "verify", "IMAGE...", 1, UINT32_MAX, "check structure, data and stored checksums",
 	  "Exit status 1 means that damage was found.\n",
 	  "  platter verify laptop.qcow2\n"
@@ -313,6 +343,18 @@ set_size(const struct option_info *info, const char *text, uint64_t *ret, char *
 }
 
 static int
+add_parent(struct arguments *args, const char *path, char **ret_why)
+{
+	const char **more = realloc(args->parents, (args->nr_parents + 1) * sizeof *more);
+
+	if (!more)
+		return refuse(ret_why, "out of memory");
+	args->parents = more;
+	more[args->nr_parents++] = path;
+	return 0;
+}
+
+static int
 set_option(struct arguments *args, enum option_id id, const char *text, char **ret_why)
 {
 	const struct option_info *info = &option_table[id];
@@ -327,6 +369,7 @@ set_option(struct arguments *args, enum option_id id, const char *text, char **r
 	case OPTION_SIZE:
 	case OPTION_OFFSET: return set_size(info, text, &value->number, ret_why);
 	case OPTION_PAIRS: return add_pairs(args, text, ret_why);
+	case OPTION_PARENTS: return add_parent(args, text, ret_why);
 	default: return 0;
 	}
 }
@@ -499,6 +542,7 @@ arguments_done(struct arguments *args)
 	for (size_t i = 0; i < args->nr_pairs; i++)
 		free((char *)(uintptr_t)args->pairs[i].key);
 	free(args->pairs);
+	free(args->parents);
 	free(args->operands);
 	*args = (struct arguments){ 0 };
 }

@@ -33,6 +33,11 @@ enum option_id {
 	OPT_PROGRESS,
 	OPT_INPUT_FORMAT,
 	OPT_IGNORE_CHECKSUMS,
+	OPT_PARENT,
+	OPT_PARENT_FORMAT,
+	OPT_NO_PARENT,
+	OPT_UNSAFE,
+	OPT_REMOVE,
 	OPT_FORMAT,
 	OPT_OPTION,
 	OPT_COMPRESS,
@@ -63,6 +68,7 @@ enum option_id {
 enum option_kind {
 	OPTION_FLAG,
 	OPTION_TEXT,
+	OPTION_PARENTS,    /* a path; may be given again */
 	OPTION_FORMAT,     /* name of an image format */
 	OPTION_MAYBE_TEXT, /* its argument may be left out: -c, -czstd, --compress=zstd */
 	OPTION_CHOICE,     /* one of `values` */
@@ -110,6 +116,8 @@ struct arguments {
 	size_t nr_operands;
 	struct platter_key_value *pairs;
 	size_t nr_pairs;
+	const char **parents;
+	size_t nr_parents;
 	int argc;
 	char **argv; /* as given, argv[0] the verb */
 	bool json;   /* --json stood somewhere, even where the rest was wrong */
