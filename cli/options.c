@@ -143,7 +143,7 @@ const struct verb verb_table[] = {
 	{ "commit", "IMAGE", 1, 1, "merge an overlay into its parent",
 	  "The parent then holds what IMAGE holds; other overlays of it are worthless.\n",
 	  "  platter commit overlay.qcow2\n"
-	  "  platter commit --delete snapshot2.avhdx\n",
+	  "  platter commit --remove snapshot2.avhdx\n",
 	  commit_options },
 	{ "flatten", "IMAGE", 1, 1, "make an overlay whole, without its parents",
 	  "It is made anew in the same format, and takes the old one's name when it is whole.\n",
