@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * chain.c - platter commit, flatten and rebase: overlays and what they stand on
+ * chain.c - platter compact, commit, flatten and rebase: work on whole images
  */
 #include <errno.h>
 
@@ -119,4 +119,31 @@ command_rebase(const struct arguments *args)
 	if (!args->nr_parents && args->option[OPT_PARENT_FORMAT].given)
 		return report_usage(args, "--parent-format is that of a --parent");
 	return rebase(args, args->nr_parents ? args->parents[0] : NULL);
+}
+
+int
+command_compact(const struct arguments *args)
+{
+	struct platter_compact_options options = {
+		.size = sizeof options,
+		.copy = args->option[OPT_COPY].given,
+	};
+	struct platter_error err = PLATTER_ERROR_INIT;
+	struct platter_change_result result;
+	struct progress progress;
+	int r;
+
+	progress_start(&progress, args);
+	r = platter_compact(args->operands[0], &options, &progress.job, &result, &err);
+	progress_end(&progress);
+	if (r < 0)
+		return report(args, &err, "cannot compact '%s'", args->operands[0]);
+	if (args->json)
+		print_json(args, &result);
+	else if (!args->option[OPT_QUIET].given)
+		say(stdout, "%s: takes up %s, it was %s; done %s in %s", args->operands[0],
+		    size_text(result.stored_after).text, size_text(result.stored_before).text,
+		    result.in_place ? "in place" : "through a new file",
+		    duration_text(result.seconds).text);
+	return STATUS_DONE;
 }

@@ -24,6 +24,7 @@ int command_measure(const struct arguments *args);
 int command_resize(const struct arguments *args);
 int command_snapshot(const struct arguments *args);
 int command_repair(const struct arguments *args);
+int command_compact(const struct arguments *args);
 int command_formats(const struct arguments *args);
 
 /*

@@ -22,8 +22,9 @@ static const struct {
 	{ "compare", command_compare },   { "map", command_map },
 	{ "measure", command_measure },   { "resize", command_resize },
 	{ "snapshot", command_snapshot }, { "repair", command_repair },
-	{ "commit", command_commit },     { "flatten", command_flatten },
-	{ "rebase", command_rebase },     { "formats", command_formats },
+	{ "compact", command_compact },   { "commit", command_commit },
+	{ "flatten", command_flatten },   { "rebase", command_rebase },
+	{ "formats", command_formats },
 };
 
 int

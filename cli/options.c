@@ -70,6 +70,8 @@ const struct option_info option_table[NR_OPTIONS] = {
 	[OPT_APPLY] = { "apply", 0, OPTION_TEXT, "NAME", NULL,
 			"make the disk what it was in this snapshot" },
 	[OPT_DELETE] = { "delete", 0, OPTION_TEXT, "NAME", NULL, "forget this snapshot" },
+	[OPT_COPY] = { "copy", 0, OPTION_FLAG, NULL, NULL,
+		       "make it anew, even if it could be done in place" },
 	[OPT_DRY_RUN] = { "dry-run", 0, OPTION_FLAG, NULL, NULL,
 			  "change nothing, only say what would be done" },
 };
@@ -108,6 +110,7 @@ static const enum option_id resize_options[] = { OPT_DISCARD_DATA, OPT_INPUT_FOR
 						 OPT_HELP };
 static const enum option_id snapshot_options[] = { OPT_CREATE,       OPT_APPLY, OPT_DELETE,
 						   OPT_INPUT_FORMAT, COMMON,    OPT_HELP };
+static const enum option_id compact_options[] = { OPT_COPY, COMMON_WITH_WORK, OPT_HELP };
 static const enum option_id repair_options[] = { OPT_DRY_RUN, COMMON, OPT_HELP };
 static const enum option_id formats_options[] = { COMMON, OPT_HELP };
 
@@ -191,6 +194,12 @@ const struct verb verb_table[] = {
 	  "  platter snapshot disk.qcow2 --create before-upgrade\n"
 	  "  platter snapshot disk.qcow2 --apply before-upgrade\n",
 	  snapshot_options },
+	{ "compact", "IMAGE", 1, 1, "give back the space of an image that holds nothing",
+	  "Zeros that are stored are given up, and the file becomes as short as it can be; in\n"
+	  "place where the format allows it, else through a new file.\n",
+	  "  platter compact disk.vdi\n"
+	  "  platter compact --copy disk.qcow2\n",
+	  compact_options },
 	{ "repair", "IMAGE", 1, 1, "put right what is wrong in the structure of an image",
 	  "What can be counted again or is there twice is put right; no data is invented.\n"
 	  "Exit status 1 means that damage is left, or with --dry-run that there is any.\n",

@@ -62,6 +62,7 @@ enum option_id {
 	OPT_APPLY,
 	OPT_DELETE,
 	OPT_DRY_RUN,
+	OPT_COPY,
 	NR_OPTIONS
 };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* change.c - platter/change.h: resize, snapshots, repair */
+/* change.c - platter/change.h: resize, snapshots, compact, repair */
 #include "change.h"
 
 #include "api.h"
+#include "progress.h"
 
 int
 platter_resize(struct platter_disk *disk, uint64_t size,
@@ -45,6 +46,29 @@ int
 platter_snapshot_delete(struct platter_disk *disk, const char *snapshot, struct platter_error *err)
 {
 	return change_snapshot(disk, PL_SNAPSHOT_DELETE, snapshot, err);
+}
+
+int
+platter_compact(const char *image, const struct platter_compact_options *options,
+		struct platter_progress *progress, struct platter_change_result *ret,
+		struct platter_error *err)
+{
+	struct platter_change_result result = { 0 };
+	struct platter_compact_options o;
+	struct pl_meter clock;
+	int r;
+
+	if (!image || !*image)
+		return pl_invalid(err, "no image to compact");
+	r = pl_api_options(&o, sizeof o, options, err);
+	if (r < 0)
+		return r;
+	pl_meter_start(&clock, NULL, "", 0);
+	r = pl_compact(image, &o, progress, &result, err);
+	result.seconds = pl_meter_seconds(&clock);
+	if (ret)
+		*ret = result;
+	return r;
 }
 
 int

@@ -120,9 +120,8 @@ check_writable(const struct pl_disk *disk, const char *hint, struct platter_erro
 	return r;
 }
 
-/* Snapshots take from the parent, too. */
-static int
-check_snapshots(struct pl_disk *disk, const char *image, struct platter_error *err)
+int
+pl_refuse_snapshots(struct pl_disk *disk, const char *image, struct platter_error *err)
 {
 	const struct pl_format *format = pl_format_of(disk);
 	struct pl_arena arena = { 0 };
@@ -135,7 +134,7 @@ check_snapshots(struct pl_disk *disk, const char *image, struct platter_error *e
 	pl_arena_done(&arena);
 	if (r < 0 || !nr)
 		return r;
-	r = pl_fail(err, -EBUSY, "'%s' holds %zu snapshots, which stand on its parent", image, nr);
+	r = pl_fail(err, -EBUSY, "'%s' holds %zu snapshots", image, nr);
 	pl_hint(err, "convert what is to be kept of them, and delete them");
 	return r;
 }
@@ -351,9 +350,9 @@ is_compressed(struct pl_disk *disk)
 	return false;
 }
 
-static int
-make_anew(struct pl_place *place, const char *path, struct platter_progress *progress,
-	  struct platter_change_result *ret, struct platter_error *err)
+int
+pl_make_anew(struct pl_place *place, const char *path, struct platter_progress *progress,
+	     struct platter_change_result *ret, struct platter_error *err)
 {
 	const struct pl_format *format = pl_format_of(place->disk);
 	struct pl_arena arena = { 0 };
@@ -396,11 +395,11 @@ pl_flatten(const char *image, struct pl_parents *given, struct platter_progress 
 		return r;
 	r = check_overlay(place->disk, image, err);
 	if (r == 0)
-		r = check_snapshots(place->disk, image, err);
+		r = pl_refuse_snapshots(place->disk, image, err);
 	if (r == 0)
 		r = guard(place->storage, err);
 	if (r == 0)
-		r = make_anew(place, path, progress, ret, err);
+		r = pl_make_anew(place, path, progress, ret, err);
 	pl_place_close(place);
 	return r;
 }
@@ -590,7 +589,7 @@ rebase(const char *image, const char *path, const struct platter_rebase_options 
 		r = check_writable(top.disk,
 				   "'platter flatten' makes it whole; --unsafe moves no data", err);
 		if (r == 0)
-			r = check_snapshots(top.disk, image, err);
+			r = pl_refuse_snapshots(top.disk, image, err);
 		if (r == 0)
 			r = keep_all(b, err);
 	}

@@ -21,6 +21,11 @@ enum pl_snapshot_action {
 int pl_snapshot_change(struct pl_place *place, enum pl_snapshot_action action, const char *name,
 		       struct platter_error *err);
 
+/* As platter_compact() says. */
+int pl_compact(const char *image, const struct platter_compact_options *options,
+	       struct platter_progress *progress, struct platter_change_result *ret,
+	       struct platter_error *err);
+
 /* As platter_repair() says. */
 int pl_repair(const char *image, const struct platter_repair_options *options,
 	      void (*found)(const struct platter_finding *finding, void *closure), void *closure,

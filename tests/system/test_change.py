@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Images changed in place by the command: resize, snapshot, repair."""
+"""Images changed in place by the command: resize, snapshot, compact, repair."""
 import os
+import random
+import subprocess
+import time
 
 import lib
 from lib import MIB, expect, expect_equal, info, make_raw, mixed_raw, noise, path, platter, qemu_check, run, same_bytes
@@ -144,3 +147,89 @@ def test_repair_broken_samples():
         if before == 0:
             platter("convert", "-f", copy + "?backing=no", path("after.img"))
             same_bytes(path("before.img"), path("after.img"))
+
+
+COMPACTED = {"qcow2": "qcow2", "vdi": "vdi", "vhd": "vpc", "vhdx": "vhdx", "vmdk": "vmdk", "hds": "parallels"}
+
+
+def stored(image):
+    return os.stat(image).st_blocks * 512
+
+
+def full_of_zeros(name, qemu_format):
+    """An image that stores 24 MiB of zeros between 8 and 2 MiB of data, and what it holds."""
+    raw = make_raw("raw", 34 * MIB, [(0, noise(8 * MIB)), (32 * MIB, noise(2 * MIB, 2))])
+    run(["qemu-img", "convert", "-f", "raw", "-O", qemu_format, "-S", "0", raw, path(name)])
+    return path(name), raw
+
+
+def test_compact():
+    """Stored zeros are given up, in place and through a new file; the image reads as before, and is whole."""
+    lib.need_tool("qemu-img")
+    for extension, qemu_format in COMPACTED.items():
+        for how in ((), ("--copy",)):
+            image, raw = full_of_zeros("c." + extension, qemu_format)
+            before = stored(image)
+            r = platter("compact", "--json", image, *how)
+            expect_equal(r.json()["in_place"], not how, extension)
+            expect(stored(image) < before - 20 * MIB, f"{extension} {how}: {before} became {stored(image)}")
+            platter("compare", "--ignore-zero-tail", image, raw)
+            platter("verify", image)
+            if qemu_format != "vpc":
+                run(["qemu-img", "compare", "-f", qemu_format, "-F", "raw", image, raw])
+    raw = make_raw("holes.img", 34 * MIB, [(0, noise(MIB)), (MIB, bytes(30 * MIB))])
+    platter("compact", raw)
+    expect(stored(raw) <= 2 * MIB, f"raw: {stored(raw)}")
+
+
+def test_compact_of_an_overlay():
+    """What hides data of the parent stays; snapshots stay; only a copy is refused."""
+    lib.need_tool("qemu-img")
+    base, raw = full_of_zeros("base.qcow2", "qcow2")
+    top = path("top.qcow2")
+    platter("create", "--parent", base, top)
+    run(["qemu-io", "-c", "write -P 0 0 4M", "-c", "write -P 7 9M 1M", top])
+    platter("snapshot", top, "--create", "kept")
+    want = path("want.img")
+    platter("create", top, want)
+    platter("compact", top)
+    platter("compare", top, want)
+    qemu_check(top)
+    r = platter("compact", "--copy", top, status=3)
+    expect("parent" in r.errors and "flatten" in r.errors, r)
+    platter("snapshot", base, "--create", "kept")
+    r = platter("compact", "--copy", base, status=3)
+    expect("snapshots" in r.errors, r)
+
+
+def test_compact_refuses_damage():
+    """An image whose structure is damaged is left as it is."""
+    lib.need_tool("qemu-img")
+    image, _ = full_of_zeros("d.vdi", "vdi")
+    with open(image, "r+b") as f:
+        f.seek(512 + 4)
+        entry = f.read(4)
+        f.seek(512)
+        f.write(entry)
+    before = lib.sha256(image)
+    r = platter("compact", image, status=3)
+    expect("damaged" in r.errors and "repair" in r.errors, r)
+    expect_equal(lib.sha256(image), before, "the image")
+
+
+@lib.weight(2)
+def test_kill_compact():
+    """A kill at any moment leaves an image that reads as before."""
+    lib.need_tool("qemu-img")
+    rng = random.Random(5)
+    for extension, qemu_format in COMPACTED.items():
+        for _ in range(4):
+            image, raw = full_of_zeros("k." + extension, qemu_format)
+            p = subprocess.Popen([lib.PLATTER, "compact", "-q", image], stderr=subprocess.DEVNULL)
+            time.sleep(rng.uniform(0, 0.06))
+            p.kill()
+            p.wait()
+            platter("compare", "--ignore-zero-tail", image, raw)
+            platter("compact", image)
+            platter("compare", "--ignore-zero-tail", image, raw)
+            platter("verify", image)

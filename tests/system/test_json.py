@@ -109,7 +109,7 @@ def test_measure():
     answers("error", "measure", status=2)
 
 def test_changes():
-    """resize, snapshot and repair answer as their schemas say."""
+    """resize, snapshot, compact and repair answer as their schemas say."""
     disk = disk_of_everything()
     answers("resize", "resize", disk, "+1M")
     answers("error", "resize", disk, "-20M", status=3)
@@ -126,6 +126,8 @@ def test_changes():
         f.write(bytes(8))
     answers("repair", "repair", "--dry-run", image, status=1)
     answers("repair", "repair", image)
+    answers("change", "compact", image)
+    answers("error", "compact", "--copy", image, status=3)
     answers("snapshot", "snapshot", image, "--delete=1")
     answers("error", "snapshot", image, "--delete=1", status=3)
     answers("error", "snapshot", image, "--delete=1", "--create=2", status=2)

@@ -297,14 +297,14 @@ struct qcow2_count {
  */
 struct qcow2_shadow {
 	struct qcow2 *q;
-	struct qcow2_header header; /* as it is to be: sizes, offsets, flags; texts are borrowed */
-	uint64_t *l1;               /* as it is to be, header.l1_size entries; NULL: stays */
-	uint64_t *table;            /* refcount blocks as they are to be */
-	bool *ours;                 /* the block is new, and may be changed */
-	size_t capacity;            /* of both */
-	bool empty;                 /* begun without the old counts */
-	uint64_t next;              /* no cluster from here on is in use, before or after */
-	uint64_t old_size;          /* of the file */
+	struct qcow2_header header;  /* as it is to be: sizes, offsets, flags; texts are borrowed */
+	uint64_t *l1;                /* as it is to be, header.l1_size entries; NULL: stays */
+	uint64_t *table;             /* refcount blocks as they are to be */
+	bool *ours;                  /* the block is new, and may be changed */
+	size_t capacity;             /* of both */
+	bool empty;                  /* begun without the old counts */
+	uint64_t next;               /* no cluster from here on is in use, before or after */
+	uint64_t old_size;           /* of the file */
 	struct qcow2_count *pending; /* counts that follow from new blocks */
 	size_t nr_pending, pending_capacity;
 };
@@ -352,6 +352,9 @@ int pl_qcow2_resize(struct pl_disk *disk, uint64_t size, struct platter_error *e
 int pl_qcow2_snapshot_create(struct pl_disk *disk, const char *name, struct platter_error *err);
 int pl_qcow2_snapshot_apply(struct pl_disk *disk, const char *snapshot, struct platter_error *err);
 int pl_qcow2_snapshot_delete(struct pl_disk *disk, const char *snapshot, struct platter_error *err);
+/* compact.c */
+int pl_qcow2_compact(struct pl_disk *disk, struct platter_error *err);
+
 int pl_qcow2_repair(struct pl_disk *disk, bool dry_run, struct pl_findings *findings,
 		    struct platter_error *err);
 

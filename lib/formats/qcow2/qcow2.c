@@ -216,9 +216,8 @@ open_parts(struct qcow2 *q, const struct pl_open_request *request, struct platte
 	int r = pl_disk_stack(&q->disk, q->file, err);
 
 	if (r == 0)
-		r = pl_qcow2_header_read(q->file,
-					 request->flags & PLATTER_OPEN_IGNORE_CHECKSUMS, &q->header,
-					 err);
+		r = pl_qcow2_header_read(q->file, request->flags & PLATTER_OPEN_IGNORE_CHECKSUMS,
+					 &q->header, err);
 	if (r < 0)
 		return r;
 	derive(q);
@@ -261,6 +260,7 @@ static const struct pl_change_ops qcow2_change = {
 	.snapshot_apply = pl_qcow2_snapshot_apply,
 	.snapshot_delete = pl_qcow2_snapshot_delete,
 	.repair = pl_qcow2_repair,
+	.compact = pl_qcow2_compact,
 };
 
 static const char *const extensions[] = { "qcow2", "qcow", NULL };
