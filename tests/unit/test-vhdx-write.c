@@ -175,6 +175,36 @@ TEST(qemu_and_platter_write_in_turn)
 	run("if command -v vhdiinfo; then vhdiinfo i; fi");
 }
 
+TEST(libvhdi_reads_blocks_that_are_partly_written)
+{
+	size_t size = MIB(8);
+	PL_AUTOFREE uint8_t *model = calloc(1, size);
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+
+	if (system("command -v vhdimount >/dev/null && test -w /dev/fuse") != 0)
+		SKIP("no vhdimount, or no FUSE");
+	make("parent.vhdx", size, NULL);
+	disk = open_image("parent.vhdx", PLATTER_OPEN_WRITE);
+	put(disk, 0, 'p', size);
+	memset(model, 'p', size);
+	pl_disk_unref(PL_STEAL(disk));
+	make("i.vhdx", size, "parent.vhdx");
+	disk = open_image("i.vhdx", PLATTER_OPEN_WRITE);
+	for (int i = 0; i < 200; i++) {
+		/* Not zeros over a parent, which it takes from that. */
+		struct operation o = random_operation(size);
+
+		o.what = WRITE;
+		o.length = PL_MIN(o.length, 20000u);
+		apply(disk, &o);
+		apply_to_model(model, &o);
+	}
+	pl_disk_unref(PL_STEAL(disk));
+	write_file("model", model, size);
+	run("mkdir mnt && vhdimount i.vhdx mnt && { cmp mnt/vhdi2 model; r=$?; umount mnt;"
+	    " exit $r; }");
+}
+
 /* A disk of 1 GiB with something in its first and last MiB. */
 static void
 make_with_ends(const char *name)
