@@ -29,7 +29,7 @@ bench: all
 	@scripts/setup bench
 	@bench/run $(BUILD)/platter
 
-# FUZZ_SECONDS of fuzzing for each target
+# FUZZ_SECONDS of fuzzing for each target, also in check-long
 fuzz:
 	@scripts/setup check
 	@scripts/fuzz
