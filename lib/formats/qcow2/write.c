@@ -419,7 +419,8 @@ write_some(struct qcow2 *q, struct qcow2_table *table, const uint8_t *buf, uint6
 static int
 commit_if_much(struct qcow2 *q, struct platter_error *err)
 {
-	if (q->tables.nr_dirty * q->cluster_size <= QCOW2_MAX_DIRTY_BYTES && q->nr_unused <= MAX_UNUSED)
+	if (q->tables.nr_dirty * q->cluster_size <= QCOW2_MAX_DIRTY_BYTES &&
+	    q->nr_unused <= MAX_UNUSED)
 		return 0;
 	return pl_qcow2_commit(q, err);
 }
