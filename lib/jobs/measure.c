@@ -75,9 +75,7 @@ layout_finish(struct layout *l, uint64_t size, struct platter_error *err)
 static int
 cancelled(const struct measuring *m, struct platter_error *err)
 {
-	bool stop = m->progress && __atomic_load_n(&m->progress->cancelled, __ATOMIC_RELAXED);
-
-	return stop ? pl_fail(err, -ECANCELED, "stopped") : 0;
+	return pl_cancelled(m->progress) ? pl_fail(err, -ECANCELED, "stopped") : 0;
 }
 
 /* Give [offset, offset + length) a place, as it is, and take it for written. */

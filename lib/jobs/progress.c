@@ -90,9 +90,15 @@ pl_meter_add(struct pl_meter *m, uint64_t done, uint64_t moved)
 }
 
 bool
+pl_cancelled(const struct platter_progress *progress)
+{
+	return progress && __atomic_load_n(&progress->cancelled, __ATOMIC_RELAXED);
+}
+
+bool
 pl_meter_cancelled(const struct pl_meter *m)
 {
-	return m->progress && __atomic_load_n(&m->progress->cancelled, __ATOMIC_RELAXED);
+	return pl_cancelled(m->progress);
 }
 
 void

@@ -8,6 +8,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* Any thread; `progress` may be NULL. */
+bool pl_cancelled(const struct platter_progress *progress);
+
 /* One phase of a job.  Kept by the job; its fields are the meter's own. */
 struct pl_meter {
 	struct platter_progress *progress;
