@@ -188,15 +188,13 @@ repair(const char *name, bool dry_run)
 static const char *const makes[] = {
 	"qemu-img convert -f raw -O qcow2 base.img $i",
 	"qemu-img convert -f raw -O qcow2 -o cluster_size=512 base.img $i",
-	"qemu-img convert -c -f raw -O qcow2 -o cluster_size=4k base.img $i &&"
-	" qemu-img snapshot -c s $i && qemu-io -c 'write -P 9 1M 1M' $i && qemu-img snapshot -c t "
-	"$i &&"
-	" qemu-io -c 'write -P 8 1500k 1M' $i",
-	"qemu-img convert -f raw -O qcow2 -o compat=0.10 base.img $i && qemu-img snapshot -c s $i "
-	"&&"
-	" qemu-io -c 'write -P 9 1M 1M' $i",
-	"qemu-img create -f qcow2 -b base.img -F raw $i && qemu-io -c 'write -P 9 1M 1M' $i &&"
-	" qemu-img bitmap --add $i b && qemu-img bitmap --add $i c",
+	("qemu-img convert -c -f raw -O qcow2 -o cluster_size=4k base.img $i && "
+	 "qemu-img snapshot -c s $i && qemu-io -c 'write -P 9 1M 1M' $i && "
+	 "qemu-img snapshot -c t $i && qemu-io -c 'write -P 8 1500k 1M' $i"),
+	("qemu-img convert -f raw -O qcow2 -o compat=0.10 base.img $i && "
+	 "qemu-img snapshot -c s $i && qemu-io -c 'write -P 9 1M 1M' $i"),
+	("qemu-img create -f qcow2 -b base.img -F raw $i && qemu-io -c 'write -P 9 1M 1M' $i && "
+	 "qemu-img bitmap --add $i b && qemu-img bitmap --add $i c"),
 	"qemu-img convert -f raw -O qcow2 -o extended_l2=on,refcount_bits=64 base.img $i",
 	"qemu-img convert -f raw -O qcow2 -o refcount_bits=1,cluster_size=1k base.img $i",
 };
