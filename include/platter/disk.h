@@ -13,6 +13,7 @@
  *	disk.qcow2?snapshot=monday	a snapshot that the image holds
  *	disk.img@1?format=qcow2@2	partition 2 of the QCOW2 image stored in partition 1
  *	disk.img.001			split raw images, by their first part
+ *	disk.hdd			a disk of Parallels, by the folder of its DiskDescriptor.xml
  *	-				standard input, as a raw stream
  *
  * Keys: format=NAME opens that element as this format instead of looking;

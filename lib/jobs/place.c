@@ -38,11 +38,30 @@ struct element {
 struct parsed {
 	char *text; /* cut into the strings of all elements */
 	const char *path;
+	char *inside; /* of a folder at `path`: the file that stands for it, or NULL */
 	struct element elements[PL_PLACE_MAX_ELEMENTS];
 	size_t nr_elements;
 };
 
-/* Is the start of `place` a file's name?  Folders count only as the whole place. */
+/* The file that stands for a folder which is a disk as a whole: a bundle of Parallels. */
+static char *
+file_of_bundle(const char *folder)
+{
+	PL_AUTOFREE char *path = pl_format("%s/DiskDescriptor.xml", folder);
+	struct stat st;
+
+	return path && stat(path, &st) == 0 ? PL_STEAL(path) : NULL;
+}
+
+static bool
+is_bundle(const char *folder)
+{
+	PL_AUTOFREE char *file = file_of_bundle(folder);
+
+	return file;
+}
+
+/* Is the start of `place` a file's name?  Other folders count only as the whole place. */
 static bool
 names_file(const char *place, size_t n)
 {
@@ -53,7 +72,7 @@ names_file(const char *place, size_t n)
 		return false;
 	if (strcmp(path, "-") == 0)
 		return true;
-	return stat(path, &st) == 0 && (!place[n] || !S_ISDIR(st.st_mode));
+	return stat(path, &st) == 0 && (!place[n] || !S_ISDIR(st.st_mode) || is_bundle(path));
 }
 
 /* "http" of "http://...", "repo" of "repo:..."; NULL if there is no such prefix. */
@@ -201,6 +220,7 @@ static void
 parsed_done(struct parsed *p)
 {
 	free(p->text);
+	free(p->inside);
 }
 
 static int
@@ -221,6 +241,7 @@ parse(const char *place, struct parsed *ret, struct platter_error *err)
 	strcpy(ret->text, place);
 	ret->path = memcpy(ret->text + strlen(place) + 1, place, n);
 	ret->text[strlen(place) + 1 + n] = '\0';
+	ret->inside = strcmp(ret->path, "-") == 0 ? NULL : file_of_bundle(ret->path);
 
 	rest = ret->text + n;
 	while (rest) {
@@ -447,6 +468,7 @@ static int
 open_element(struct pl_place *place, const struct parsed *p, const struct element *e,
 	     const char *format, struct pl_parents *given, struct platter_error *err)
 {
+	const char *path = p->inside ? p->inside : p->path;
 	struct pl_disk *disk;
 	int r;
 
@@ -461,12 +483,12 @@ open_element(struct pl_place *place, const struct parsed *p, const struct elemen
 	if (format && e->format && strcmp(format, e->format) != 0)
 		return pl_invalid(err, "'%s' is to be opened as '%s' and as '%s'", place->name,
 				  e->format, format);
-	r = pl_storage_open(p->path, place->flags, &disk, err);
+	r = pl_storage_open(path, place->flags, &disk, err);
 	if (r < 0)
 		return r;
 	push(place, disk);
 	place->storage = disk;
-	return push_image(place, e, strcmp(p->path, "-") == 0 ? NULL : p->path,
+	return push_image(place, e, strcmp(path, "-") == 0 ? NULL : path,
 			  e->format ? e->format : format, given, err);
 }
 

@@ -187,6 +187,34 @@ TEST(a_folder_is_no_disk)
 	expect_error("folder@1", NULL, -ENOENT, "no file 'folder@1'");
 }
 
+TEST(a_bundle_opens_by_its_folder)
+{
+	static const char descriptor[] =
+		"<Parallels_disk_image><Disk_Parameters><Disk_size>32768</Disk_size>"
+		"</Disk_Parameters><StorageData><Storage><Start>0</Start><End>32768</End><Image>"
+		"<GUID>{5fbaabe3-6958-40ff-92a7-860e329aab41}</GUID><Type>Plain</Type>"
+		"<File>disk.raw</File></Image></Storage></StorageData></Parallels_disk_image>";
+	static const char *const places[] = { "disk.hdd", "disk.hdd/", "disk.hdd?format=prl-xml",
+					      "disk.hdd/DiskDescriptor.xml" };
+	struct platter_error err = PLATTER_ERROR_INIT;
+	struct pl_place *p;
+
+	enter_folder();
+	EXPECT_EQ(system("mkdir -p disk.hdd"), 0);
+	make_disk("disk.hdd/disk.raw");
+	expect_error("disk.hdd", NULL, -EISDIR, "'disk.hdd' is a folder");
+	make_file("disk.hdd/DiskDescriptor.xml", descriptor, sizeof descriptor - 1);
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		EXPECT_OK(pl_place_open(places[i], NULL, 0, &p, &err));
+		EXPECT_STR(pl_format_of(p->disk)->info.name, "prl-xml");
+		EXPECT_EQ(p->disk->size, MIB(16));
+		pl_place_close(p);
+	}
+	EXPECT_OK(pl_place_open("disk.hdd@1", NULL, 0, &p, &err));
+	EXPECT_EQ(p->disk->size, MIB(1));
+	pl_place_close(p);
+}
+
 TEST(an_image_in_a_partition_is_opened_only_when_asked)
 {
 	struct platter_error err = PLATTER_ERROR_INIT;
