@@ -466,3 +466,47 @@ def test_kills():
             lib.qemu_check(top)
         print(f"# {words[0]}: {hits} kills hit")
         expect(hits > 1, f"too few kills of {words[0]} hit")
+
+
+def halves(name, block, order, sparse):
+    """Four blocks, each zeros in one half and data in the other, or in a smaller part of it."""
+    with open(path(name), "wb") as f:
+        f.truncate(4 * block)
+        for i in range(4):
+            for half in (0, 1):
+                n = block // 2 if i % 2 else 4096
+                at = i * block + half * (block // 2) + (0 if i % 3 else block // 2 - n)
+                if half == order:
+                    f.seek(at)
+                    f.write(random.Random(i).randbytes(n))
+                elif not sparse:
+                    f.seek(i * block + half * (block // 2))
+                    f.write(bytes(block // 2))
+    return path(name)
+
+
+@limit(900)
+def test_overlay_written_front_to_back():
+    """A block of an overlay that is zeros in one half and data in the other hides all of the parent's."""
+    blocks = [(kind, [], 2 * MIB) for kind in formats()]
+    blocks += [("vhdx", [f"block_size={n}M"], n * MIB) for n in (1, 16, 64)]
+    blocks += [("qcow2", [f"cluster_size={n}"], n) for n in (8192, 2 * MIB)]
+    for kind, options, block in blocks:
+        def attempt(kind=kind, options=options, block=block):
+            with open(path("full.raw"), "wb") as f:
+                for length in (block, block, block, block // 4):
+                    f.write(b"\xaa" * length)
+            base, top = path("base." + kind), path("top." + kind)
+            platter("create", "-q", "--no-sync", path("full.raw"), base)
+            for order in (0, 1):
+                for sparse in (True, False):
+                    source = halves("source.raw", block, order, sparse)
+                    words = [w for o in options + ["backing_file=" + base] for w in ("-o", o)]
+                    if kind == "qcow2":
+                        words += ["-o", "backing_fmt=qcow2"]
+                    platter("create", "-q", "--no-sync", *words, source, top)
+                    platter("compare", top, source)
+                    if kind == "qcow2":
+                        lib.qemu_equal(top, source, kind, "raw")
+                    os.remove(top)
+        yield " ".join([kind, *options]), attempt

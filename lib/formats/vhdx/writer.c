@@ -18,7 +18,7 @@
 #define SMALL_BLOCK ((uint32_t)MIB(2))
 #define LARGE_BLOCK ((uint32_t)MIB(32))
 #define LARGE_DISK  TIB(4)
-/* Blocks of differencing disks are copied in one piece each. */
+/* Blocks of differencing disks are copied in one piece each, or in several of this size. */
 #define MAX_WHOLE ((uint32_t)MIB(16))
 /* The table is encoded in pieces of so many entries. */
 #define TABLE_PIECE   32768u
@@ -78,17 +78,40 @@ vhdx_place(struct pl_writer *w, uint64_t offset, uint64_t length, size_t stored,
 	return 0;
 }
 
+/* Zeros up to `end` hide what the parent has there: whole blocks, else a part of one. */
+static int
+hide(struct vhdx_writer *v, uint64_t offset, uint64_t end, uint64_t *ret_length,
+     struct platter_error *err)
+{
+	uint64_t in_block = offset % v->info.block_size, at;
+	uint64_t length = end == v->writer.size ? end - offset
+						: pl_round_down(end - offset, v->info.block_size);
+
+	if (!in_block && length) {
+		*ret_length = length;
+		return pl_block_writer_mark_zero(&v->blocks, offset, length, err);
+	}
+	/* The rest of the block may hold data.  What is not written of it is zeros. */
+	return pl_block_writer_place(&v->blocks, offset,
+				     PL_MIN(end - offset, v->info.block_size - in_block), &at,
+				     ret_length, err);
+}
+
 static int
 vhdx_skip(struct pl_writer *w, uint64_t offset, uint64_t length, enum platter_kind kind,
 	  struct platter_error *err)
 {
 	struct vhdx_writer *v = writer_of(w);
+	uint64_t end, n;
+	int r = 0;
 
-	if (kind == PLATTER_HOLE || offset >= v->parent_size)
+	if (kind == PLATTER_HOLE)
 		return 0;
-	/* Zeros hide what the parent has there. */
-	return pl_block_writer_mark_zero(&v->blocks, offset,
-					 PL_MIN(length, v->parent_size - offset), err);
+	/* Past the parent's end is nothing to hide, but for the rest of a block. */
+	end = PL_MIN(offset + length, pl_round_up(v->parent_size, v->info.block_size));
+	for (; offset < end && r == 0; offset += n)
+		r = hide(v, offset, end, &n, err);
+	return r;
 }
 
 /* Finishing. */
@@ -375,8 +398,7 @@ read_block_size(struct vhdx_writer *v, const struct pl_create_request *request,
 	int r;
 
 	v->info.block_size = !parent && request->size >= LARGE_DISK ? LARGE_BLOCK : SMALL_BLOCK;
-	r = read_size(request, "block_size", MIB(1), parent ? MAX_WHOLE : MIB(256),
-		      &v->info.block_size, err);
+	r = read_size(request, "block_size", MIB(1), MIB(256), &v->info.block_size, err);
 	if (r == 0 && !pl_is_power_of_two(v->info.block_size))
 		return pl_invalid(err, "option block_size=%" PRIu32 ": it must be a power of two",
 				  v->info.block_size);
@@ -460,7 +482,8 @@ prepare(struct vhdx_writer *v, const struct pl_create_request *request, struct p
 		.file = request->file,
 		.size = request->size,
 		/* A block of a differencing disk is all its own, or all zeros. */
-		.chunk = v->info.flags & VHDX_HAS_PARENT ? v->info.block_size : CHUNK,
+		.chunk = v->info.flags & VHDX_HAS_PARENT ? PL_MIN(v->info.block_size, MAX_WHOLE)
+							 : CHUNK,
 	};
 	return 0;
 }
