@@ -17,6 +17,7 @@
 #include "parent.h"
 #include "progress.h"
 #include "storage.h"
+#include "stored.h"
 
 /* Read and written at once. */
 #define PIECE MIB(4)
@@ -259,7 +260,7 @@ merge(struct merge *m, struct platter_error *err)
 	}
 	m->result->size = top.disk->size;
 	m->result->in_place = true;
-	m->result->stored_before = pl_storage_allocated(parent.file);
+	m->result->stored_before = pl_stored(parent.disk);
 	if (top.disk->size > parent.disk->size) {
 		r = pl_resize(parent.disk, top.disk->size, err);
 		if (r < 0) {
@@ -268,7 +269,7 @@ merge(struct merge *m, struct platter_error *err)
 		}
 	}
 	r = merge_all(m, top.disk, parent.disk, err);
-	m->result->stored_after = pl_storage_allocated(parent.file);
+	m->result->stored_after = pl_stored(parent.disk);
 	return r;
 }
 
@@ -371,7 +372,7 @@ pl_make_anew(struct pl_place *place, const char *path, struct platter_progress *
 	if (format->info.abilities & PLATTER_CAN_COMPRESS && is_compressed(place->disk))
 		options.compress = "";
 	ret->size = place->disk->size;
-	ret->stored_before = pl_storage_allocated(place->storage);
+	ret->stored_before = pl_stored(place->disk);
 	r = arena.failed ? pl_no_memory(err)
 			 : pl_create_again(place, path, &options, progress, &copied, err);
 	ret->moved = copied.data;
@@ -576,7 +577,7 @@ rebase(const char *image, const char *path, const struct platter_rebase_options 
 	b->top = top.disk;
 	b->result->size = top.disk->size;
 	b->result->in_place = true;
-	b->result->stored_before = pl_storage_allocated(top.file);
+	b->result->stored_before = pl_stored(top.disk);
 	r = guard(top.disk, err);
 	if (r == 0 && path)
 		r = open_path(path, options->parent_format, 0, NULL, &parent, err);
@@ -595,7 +596,7 @@ rebase(const char *image, const char *path, const struct platter_rebase_options 
 	}
 	if (r == 0)
 		r = set_parent(top.disk, parent.disk, name, err);
-	b->result->stored_after = pl_storage_allocated(top.file);
+	b->result->stored_after = pl_stored(top.disk);
 	return r;
 }
 

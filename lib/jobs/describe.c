@@ -13,6 +13,7 @@
 #include "format.h"
 #include "scheme.h"
 #include "storage.h"
+#include "stored.h"
 #include "text.h"
 
 /* Partitions looked into: a table may list a thousand, each worth many reads. */
@@ -366,7 +367,7 @@ describe_all(struct describer *s)
 
 	d->place = pl_arena_strdup(s->arena, place->name);
 	d->size = place->disk->size;
-	d->stored = pl_storage_allocated(place->storage);
+	d->stored = pl_stored(place->disk);
 	d->sector_size = place->disk->sector_size;
 	d->physical_sector_size = place->disk->physical_sector_size;
 	describe_layers(s);

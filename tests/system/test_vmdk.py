@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import lib
-from lib import MIB, PLATTER, expect, limit, path, platter, run, serial, weight
+from lib import MIB, PLATTER, expect, expect_equal, limit, path, platter, run, serial, weight
 
 KILLS = 100 if lib.LONG else 12
 
@@ -69,3 +69,24 @@ def test_appliance():
     run(["qemu-img", "compare", path("other"), path("back.qcow2")])
     expect("Machine" in platter("info", ova + "?disk=2").text, "its name is not shown")
     platter("create", "--force", ova + "?disk=1", ova, status=3)
+
+
+def test_all_files_are_counted():
+    """What info says a disk of several files takes up is what its files do, each once, without the parent's."""
+    source = lib.make_raw("source", 2400 * MIB, [(0, lib.noise(3 * MIB)), (2300 * MIB, lib.noise(2 * MIB, 2))])
+    for subformat in ("monolithicSparse", "monolithicFlat", "twoGbMaxExtentFlat", "twoGbMaxExtentSparse"):
+        os.makedirs(path(subformat))
+        image = path(subformat + "/disk.vmdk")
+        platter("create", "-q", "--no-sync", "-o", "subformat=" + subformat, source, image)
+        files = glob.glob(path(subformat + "/*"))
+        expect_equal(lib.info(image)["stored"], sum(os.stat(f).st_blocks for f in files) * 512, subformat)
+    # Both halves of the disk in one file.
+    with open(path("twice.vmdk"), "w") as f:
+        f.write('# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\ncreateType="custom"\n'
+                'RW 2048 FLAT "half.raw" 0\nRW 2048 FLAT "half.raw" 2048\n')
+    lib.make_raw("half.raw", 2 * MIB, [(0, lib.noise(MIB)), (MIB, lib.noise(MIB, 2))])
+    files = [path("twice.vmdk"), path("half.raw")]
+    expect_equal(lib.info(files[0])["stored"], sum(os.stat(f).st_blocks for f in files) * 512, "one file twice")
+    base = path("monolithicSparse/disk.vmdk")
+    platter("create", "--parent", base, path("top.vmdk"))
+    expect_equal(lib.info(path("top.vmdk"))["stored"], os.stat(path("top.vmdk")).st_blocks * 512, "an overlay")
