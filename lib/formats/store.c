@@ -522,7 +522,7 @@ list_blocks(struct pl_store *s, struct placed_list *ret, struct platter_error *e
 static int
 copy_bytes(struct pl_disk *file, uint64_t from, uint64_t to, uint64_t n, struct platter_error *err)
 {
-	PL_AUTOFREE uint8_t *buf = malloc((size_t)PL_MIN(n, COPY_PIECE));
+	PL_AUTOFREE uint8_t *buf = malloc((size_t)PL_MIN(n + 1, COPY_PIECE));
 	int r = 0;
 
 	if (!buf)
