@@ -6,7 +6,7 @@ import re
 import shlex
 
 import lib
-from lib import BUILD, ROOT, expect, platter, run
+from lib import BUILD, ROOT, expect, expect_equal, platter, run
 
 # From the lowest to the highest; a room sees those that it stands on.
 STANDS_ON = {
@@ -62,7 +62,7 @@ def test_includes():
             allowed = other == room or other in STANDS_ON[room]
 
             def attempt(room=room, header=header, allowed=allowed):
-                lib.expect_equal(compiles(room, header), allowed, f'#include "{header}" in room {room} compiles')
+                expect_equal(compiles(room, header), allowed, f'#include "{header}" in room {room} compiles')
             yield f"{room} includes {other}", attempt
 
 
@@ -145,6 +145,22 @@ def test_every_driver_is_whole():
             named = [t for t in os.listdir(os.path.join(ROOT, "tests/unit"))
                      if t.startswith("test-" + name) or f'"{name}"' in read("tests/unit/" + t)]
             expect(named, f"no test of tests/unit is about {name}")
+
+
+def test_table_of_formats():
+    """The table of docs/formats.md says of each format what its driver says that it can."""
+    rows = [[cell.strip() for cell in line.strip().strip("|").split("|")]
+            for line in read("docs/formats.md").splitlines() if line.startswith("|")]
+    head = next(r for r in rows if r[0] == "format")
+    abilities = {"read": "read", "create": "create", "write in place": "write", "compress": "compress",
+                 "backing files": "backing", "snapshots": "snapshots", "structure checked": "check"}
+    expect(set(abilities) <= set(head), f"columns: {head}")
+    for info in documented("formats"):
+        found = [r for r in rows if r[0].startswith(f"[`{info['name']}`]")]
+        expect_equal(len(found), 1, f"rows about {info['name']}")
+        said = dict(zip(head, found[0]))
+        for column, ability in abilities.items():
+            expect_equal(said[column] != "-", info[ability], f"{info['name']}: {column}")
 
 
 def test_every_content_is_listed():
