@@ -100,7 +100,7 @@ guard(struct pl_disk *disk, struct platter_error *err)
 
 		for (size_t i = 0; r == 0 && (path = pl_storage_path(disk, i)); i++)
 			r = pl_guard_device(path, err);
-		return r;
+		return r < 0 ? r : pl_storage_check_unwritten(disk, err);
 	}
 	for (size_t i = 0; r == 0 && disk->ops->below(disk, i); i++)
 		r = guard(disk->ops->below(disk, i), err);

@@ -496,6 +496,24 @@ pl_storage_is_device(struct pl_disk *disk)
 }
 
 int
+pl_storage_check_unwritten(struct pl_disk *disk, struct platter_error *err)
+{
+	struct pl_leaf *leaf = pl_leaf_of(disk);
+	int r = 0;
+
+	for (size_t i = 0; leaf && i < nr_parts(leaf) && r == 0; i++) {
+		struct pl_part *part = NULL;
+
+		r = pl_leaf_get(leaf, i, &part, err);
+		if (r < 0)
+			break;
+		r = pl_part_check_unwritten(part, err);
+		pl_leaf_put(leaf, part);
+	}
+	return r;
+}
+
+int
 pl_storage_reread_table(struct pl_disk *disk, struct platter_error *err)
 {
 	struct pl_leaf *leaf = pl_leaf_of(disk);

@@ -156,6 +156,8 @@ pl_part_open(struct pl_part *part, unsigned flags, struct platter_error *err)
 	if (fd < 0)
 		return open_failed(part->path, -errno, S_ISBLK(st.st_mode), writing, err);
 	r = pl_part_adopt(part, fd, writing, err);
+	if (r == 0 && writing)
+		r = pl_part_lock(part, err);
 	if (r < 0 || !(flags & PLATTER_OPEN_DIRECT))
 		return r;
 	part->direct_reads = true;
@@ -167,6 +169,7 @@ int
 pl_part_resume(struct pl_part *part, struct platter_error *err)
 {
 	struct stat st;
+	int r;
 
 	part->fd = open(part->path,
 			O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (part->writable ? O_RDWR : O_RDONLY));
@@ -177,6 +180,10 @@ pl_part_resume(struct pl_part *part, struct platter_error *err)
 		pl_part_suspend(part);
 		return pl_fail(err, -EIO, "'%s' was replaced by another file while it was used",
 			       part->path);
+	}
+	if (part->locked && (r = pl_part_lock(part, err)) < 0) {
+		pl_part_suspend(part);
+		return r;
 	}
 	if (part->direct_reads)
 		part->direct_fd = open(part->path, O_RDONLY | O_DIRECT | O_CLOEXEC | O_NONBLOCK);

@@ -19,6 +19,7 @@ struct pl_part {
 	int fd;         /* -1: closed for now */
 	int direct_fd;  /* the same file with O_DIRECT, or -1 */
 	bool writable, device;
+	bool locked;          /* others are kept from writing it */
 	bool direct_reads;    /* read from the medium */
 	bool direct_writes;   /* aligned writes pass the page cache by */
 	bool no_zero_command; /* a device that zeroes only by being written */
@@ -47,6 +48,14 @@ int pl_part_open(struct pl_part *part, unsigned flags, struct platter_error *err
 
 /* Take over an open file descriptor, which is closed if this fails. */
 int pl_part_adopt(struct pl_part *part, int fd, bool writable, struct platter_error *err);
+
+/*
+ * lock.c: keep others from writing it, or from relying on its bytes, until it is closed.
+ * -EBUSY: another does that already.
+ */
+int pl_part_lock(struct pl_part *part, struct platter_error *err);
+/* -EBUSY: another keeps it so. */
+int pl_part_check_unwritten(const struct pl_part *part, struct platter_error *err);
 
 /* Close for now, and open the same file again. */
 void pl_part_suspend(struct pl_part *part);

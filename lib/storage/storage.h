@@ -14,6 +14,8 @@
  * Open what `path` names: a regular file, a block device, the first part of a split
  * image (".001", ".aa", ".000" with a second part beside it), or "-" for standard input
  * (a file if it is redirected from one).  Other kinds of file are refused without blocking.
+ * What is opened for writing is kept from others who would write it: other disks of this room,
+ * and programs that lock as QEMU's do; -EBUSY if they were first.
  * `flags`: PLATTER_OPEN_WRITE, _EXCLUSIVE, _DIRECT.  With PL_STORAGE_SINGLE split parts are
  * opened as the plain files that they are.
  */
@@ -105,6 +107,9 @@ struct pl_file_id {
 bool pl_storage_id(struct pl_disk *disk, size_t index, struct pl_file_id *ret);
 
 bool pl_storage_is_device(struct pl_disk *disk);
+
+/* -EBUSY: another program says by its locks that it writes one of the files. */
+int pl_storage_check_unwritten(struct pl_disk *disk, struct platter_error *err);
 
 /*
  * Share [from, from + length) of `source` with `target` at `to` instead of copying:

@@ -127,6 +127,23 @@ expect_zeros(struct pl_disk *disk, uint64_t offset, size_t n)
 				     words);                                                    \
 	} while (0)
 
+TEST(one_writer_keeps_out_the_next_but_no_reader)
+{
+	const char *path = make_file("locked", KIB(64), 0);
+	struct pl_disk *writer = open_disk(path, PLATTER_OPEN_WRITE), *reader, *second;
+
+	EXPECT_FAILS(pl_storage_open(path, PLATTER_OPEN_WRITE, &second, &err), EBUSY, "in use");
+	reader = open_disk(path, 0);
+	expect_pattern(reader, 0, KIB(64));
+	EXPECT_FAILS(pl_storage_check_unwritten(reader, &err), EBUSY, "to write it");
+	EXPECT_OK(pl_storage_check_unwritten(writer, &err));
+	pl_disk_unref(writer);
+	EXPECT_OK(pl_storage_check_unwritten(reader, &err));
+	writer = open_disk(path, PLATTER_OPEN_WRITE);
+	pl_disk_unref(writer);
+	pl_disk_unref(reader);
+}
+
 TEST(file_is_read_to_its_last_byte_and_not_past_it)
 {
 	PL_AUTOUNREF struct pl_disk *disk = open_disk(make_file("a.img", 10001, 0), 0);
