@@ -285,7 +285,7 @@ TEST(random_changes_equal_a_model)
 				write_something(disk, &m);
 				change_something(disk, &m, images[i].changes != NO_RESIZE);
 				EXPECT_OK(pl_flush(disk, &err));
-				run("qemu-img check c.qcow2");
+				run("qemu-img check -U c.qcow2");
 			}
 			write_something(disk, &m);
 			expect_state(disk, &m.now);
@@ -431,7 +431,7 @@ TEST(what_snapshots_and_sizes_cannot_be_is_refused)
 	external = open_image("d.qcow2", PLATTER_OPEN_WRITE);
 	EXPECT_EQ(change_of(external)->snapshot_create(external, "s", &err), -ENOTSUP);
 	/* What was refused changed nothing. */
-	run("for i in a v2 n d; do qemu-img check $i.qcow2 || exit 1; done");
+	run("for i in a v2 n d; do qemu-img check -U $i.qcow2 || exit 1; done");
 }
 
 TEST(an_external_data_file_is_resized_too)
@@ -484,6 +484,6 @@ TEST(the_refcount_table_grows_with_a_snapshot)
 		EXPECT_OK(change_of(disk)->snapshot_delete(disk, name, &err));
 	}
 	EXPECT_OK(pl_flush(disk, &err));
-	run("qemu-img check i.qcow2 && qemu-img convert -l s20 -O raw i.qcow2 s.raw &&"
+	run("qemu-img check -U i.qcow2 && qemu-img convert -U -l s20 -O raw i.qcow2 s.raw &&"
 	    " qemu-io -c 'read -P 7 655360 1k' s.raw");
 }

@@ -253,7 +253,7 @@ TEST(refcounts_and_flags_are_made_anew)
 			free(v.bytes);
 			did = repair("d.qcow2", false);
 			EXPECT_EQ(did.count[PLATTER_REPAIRED], would.count[PLATTER_REPAIRED]);
-			run("qemu-img check d.qcow2");
+			run("qemu-img check -U d.qcow2");
 			after = contents_of_file("d.qcow2");
 			EXPECT_STR(after, before);
 			EXPECT_EQ(repair("d.qcow2", true).count[PLATTER_REPAIRED], 0);
@@ -261,7 +261,7 @@ TEST(refcounts_and_flags_are_made_anew)
 			EXPECT_OK(try_open("d.qcow2", PLATTER_OPEN_WRITE, &disk));
 			EXPECT_OK(pl_write(disk, "platter", 7, 123456, &err));
 			EXPECT_OK(pl_flush(disk, &err));
-			run("qemu-img check d.qcow2");
+			run("qemu-img check -U d.qcow2");
 		}
 	}
 }
@@ -336,7 +336,7 @@ TEST(a_file_cut_within_its_last_cluster_is_repaired)
 		free(v.bytes);
 	}
 	EXPECT(repair("d.qcow2", false).count[PLATTER_REPAIRED] > 0);
-	run("qemu-img check d.qcow2");
+	run("qemu-img check -U d.qcow2");
 	after = contents_of_file("d.qcow2");
 	EXPECT_STR(after, before);
 }
@@ -360,7 +360,7 @@ TEST(damaged_bitmaps_are_given_up)
 	free(v.bytes);
 	EXPECT(repair("d.qcow2", false).count[PLATTER_REPAIRED] > 0);
 	EXPECT_EQ(repair("d.qcow2", true).count[PLATTER_DAMAGE], 0);
-	run("qemu-img check d.qcow2");
+	run("qemu-img check -U d.qcow2");
 	after = contents_of_file("d.qcow2");
 	EXPECT_STR(after, before);
 }
