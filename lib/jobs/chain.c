@@ -167,6 +167,26 @@ struct merge {
 	struct platter_change_result *result;
 };
 
+/*
+ * A parent that is not as the overlay knew it: a commit that was killed leaves it so, and so
+ * does a guest that wrote to it.  Only the user can tell which it was.
+ */
+static void
+advise(const struct merge *m, struct platter_error *err)
+{
+	AUTODONE struct opened top = { 0 };
+	const char *path;
+
+	m->given->used = 0;
+	if (open_path(m->path, NULL, PLATTER_OPEN_IGNORE_CHECKSUMS, m->given, &top, NULL) < 0 ||
+	    !top.disk->parent || !(path = path_of(top.disk->parent)))
+		return;
+	pl_hint(err,
+		"if an earlier commit was interrupted, 'platter rebase --unsafe --parent %s %s' and"
+		" then commit again; if something else wrote to the parent, the overlay is lost",
+		path, m->path);
+}
+
 /* Open the chain as it is, to learn what the parent is. */
 static int
 find_parent(struct merge *m, struct platter_error *err)
@@ -175,6 +195,8 @@ find_parent(struct merge *m, struct platter_error *err)
 	const char *path;
 	int r = open_path(m->path, NULL, 0, m->given, &top, err);
 
+	if (r == -EUCLEAN)
+		advise(m, err);
 	if (r == 0)
 		r = check_overlay(top.disk, m->path, err);
 	if (r < 0)

@@ -223,6 +223,29 @@ def test_commit():
             yield f"{kind}, top of {sizes[2]}", attempt
 
 
+def test_commit_again():
+    """A parent that an interrupted commit has written to is committed to again, or it is said how."""
+    for kind in formats("write"):
+        def attempt(kind=kind):
+            base, top, want = path("base." + kind), path("top." + kind), path("want.raw")
+            shutil.copy(mixed_raw("source"), want)
+            platter("create", "-q", want, base)
+            platter("create", "--parent", base, top)
+            for target in (top, want):
+                run([helper("writes"), target], input=b"write 7 4096 100000\nwrite 8 9000000 70000\n")
+            run([helper("writes"), base], input=b"write 7 4096 50000\n")
+            r = platter("commit", top, status=None)
+            if r.status:
+                expect_equal(r.status, 3, "status")
+                advice = f"platter rebase --unsafe --parent {base} {top}"
+                expect(advice in r.errors, str(r))
+                platter(*advice.split()[1:])
+                platter("commit", top)
+            check(base, want)
+            check(top, want)
+        yield kind, attempt
+
+
 def test_commit_as_qemu_does():
     """The parent reads as after qemu-img commit."""
     need_tool("qemu-img")
