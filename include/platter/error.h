@@ -10,7 +10,7 @@
  *	-EFBIG    a number in the image passes a limit of platter's
  *	-EIO      the storage below could not be read or written
  *	-ENOENT   no such file, partition or snapshot
- *	-EBUSY    a device is mounted or in use
+ *	-EBUSY    a device is mounted or in use, an image is used by another program
  *	-ENOSPC   the target is too small or full
  *	-EROFS    the target is read-only
  *	-ECANCELED the caller cancelled the work
