@@ -155,6 +155,7 @@ def run_jobs(jobs, report, workers):
 def unit_jobs(build, prefix="unit."):
     """Every test program of a build; fuzz seeds are replayed by programs of the same kind."""
     jobs = []
+    limit = 900 if "asan" in prefix else 300    # sanitizers take their time
     for folder, start in (("tests", "test-"), ("fuzz", "replay-")):
         path = os.path.join(build, folder)
         if not os.path.isdir(path):
@@ -165,7 +166,7 @@ def unit_jobs(build, prefix="unit."):
                 args = [exe]
                 if start == "replay-":
                     args.append(os.path.join(ROOT, "fuzz/seeds", name[len(start):]))
-                jobs.append(Job(prefix + name, args, prefix=f"{prefix}{name}."))
+                jobs.append(Job(prefix + name, args, prefix=f"{prefix}{name}.", limit=limit))
     return jobs
 
 
