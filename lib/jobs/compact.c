@@ -160,6 +160,8 @@ compact_through_copy(struct pl_place *place, struct platter_progress *progress,
 		return r;
 	}
 	r = pl_refuse_snapshots(place->disk, place->name, err);
+	if (r == 0)
+		r = pl_storage_check_unwritten(place->storage, err);
 	path = r == 0 ? realpath(name, NULL) : NULL;
 	if (r == 0 && !path)
 		r = pl_fail_errno(err, -errno, "open '%s'", name);
