@@ -399,8 +399,7 @@ add_run(struct pl_block_writer *b, size_t i, uint64_t first, uint64_t nr, uint64
 		b->runs = runs;
 		b->room = room;
 	}
-	if (i < b->nr_runs)
-		memmove(b->runs + i + 1, b->runs + i, (b->nr_runs - i) * sizeof *b->runs);
+	memmove(b->runs + i + 1, b->runs + i, (b->nr_runs - i) * sizeof *b->runs);
 	b->runs[i] = (struct pl_block_run){ first, nr, place };
 	b->nr_runs++;
 	return 0;
