@@ -179,6 +179,20 @@ pl_output_add_parts(struct pl_leaf *leaf, uint64_t size, struct platter_error *e
 	return r;
 }
 
+/*
+ * A run that was killed while it gave the parts their names, which it does from the last on,
+ * left whole parts without their last ones: take the name of this one back.
+ */
+static bool
+take_back(const struct pl_leaf *leaf, size_t index, const char *final, const char *name)
+{
+	struct stat st;
+
+	return !leaf->output.overwrite && leaf->parts[index - 1]->size == leaf->split &&
+	       lstat(final, &st) == 0 && S_ISREG(st.st_mode) &&
+	       (uint64_t)st.st_size <= leaf->split && rename(final, name) == 0;
+}
+
 /* What an earlier run left of the parts from `index` on: kept with `resume`, else removed. */
 static int
 find_more_parts(struct pl_leaf *leaf, bool resume, struct platter_error *err)
@@ -191,7 +205,7 @@ find_more_parts(struct pl_leaf *leaf, bool resume, struct platter_error *err)
 
 		if (!name)
 			return pl_no_memory(err);
-		if (lstat(name, &st) < 0)
+		if (lstat(name, &st) < 0 && !(resume && take_back(leaf, i, final, name)))
 			return 0;
 		if (!resume) {
 			if (unlink(name) < 0)

@@ -566,6 +566,38 @@ TEST(split_image_is_resumed_or_abandoned_as_a_whole)
 	EXPECT_EQ(run("test -z \"$(ls '%s')\"", pl_test_folder()), 0);
 }
 
+TEST(a_set_that_was_killed_while_it_got_its_names_is_resumed)
+{
+	const char *path = in_folder("d.img");
+	struct pl_disk *disk = create(path, (struct pl_storage_create){ .split = 1000 });
+
+	write_pattern(disk, 0, 3500);
+	pl_storage_abandon(disk, true);
+	pl_disk_unref(disk);
+	EXPECT_EQ(run("cd '%s' && mv d.img.004.part d.img.004 && mv d.img.003.part d.img.003",
+		      pl_test_folder()),
+		  0);
+	disk = create(path, (struct pl_storage_create){ .split = 1000, .resume = true });
+	EXPECT_EQ(disk->size, 3500);
+	expect_pattern(disk, 0, 3500);
+	EXPECT_OK(pl_storage_commit(disk, false, &err));
+	pl_disk_unref(disk);
+	EXPECT_EQ(size_of(in_folder("d.img.004")), 500);
+
+	/* One of whose parts not all were written was not there yet: that is somebody else's. */
+	path = in_folder("e.img");
+	disk = create(path, (struct pl_storage_create){ .split = 1000 });
+	write_pattern(disk, 0, 500);
+	pl_storage_abandon(disk, true);
+	pl_disk_unref(disk);
+	EXPECT_EQ(run("truncate -s 5 '%s/e.img.002'", pl_test_folder()), 0);
+	disk = create(path, (struct pl_storage_create){ .split = 1000, .resume = true });
+	EXPECT_EQ(disk->size, 500);
+	pl_storage_abandon(disk, false);
+	pl_disk_unref(disk);
+	EXPECT_EQ(size_of(in_folder("e.img.002")), 5);
+}
+
 TEST(shorter_set_replaces_a_longer_one_wholly)
 {
 	struct pl_storage_create how = { .split = 1000 };
