@@ -18,6 +18,9 @@
 #include "codec.h"
 #include "writer.h"
 
+/* Of libdeflate: its files are as large as those of zlib's default, 6, which everybody else uses. */
+#define DEFAULT_LEVEL 5
+
 #define GRAIN              VMDK_GRAIN
 #define GT_ENTRIES         VMDK_GT_ENTRIES
 #define GT_BYTES           VMDK_GT_BYTES
@@ -124,7 +127,7 @@ read_level(const struct pl_create_request *request, struct vmdk_params *p,
 {
 	const struct pl_codec *codec = &pl_codec_zlib;
 
-	p->level = codec->default_level;
+	p->level = DEFAULT_LEVEL;
 	if (!request->codec)
 		return 0;
 	if (*request->codec && strcmp(request->codec, "zlib") != 0)
