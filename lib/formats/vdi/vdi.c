@@ -166,11 +166,6 @@ vdi_set_parent(struct pl_disk *disk, struct pl_disk *parent, const char *name,
 	return 0;
 }
 
-static const struct pl_change_ops change_ops = {
-	.set_parent = vdi_set_parent,
-	.compact = pl_vdi_compact,
-};
-
 static const struct pl_disk_ops vdi_ops = {
 	.name = "vdi",
 	.map = vdi_map,
@@ -570,6 +565,62 @@ vdi_options_of(struct pl_disk *disk, struct pl_option_list *ret)
 	if (vdi_of(disk)->type == TYPE_FIXED)
 		pl_option(ret, "static", "on");
 }
+
+/* Blocks in the file, counted again: one more than the last that the map names. */
+static int
+count_again(struct vdi *v, uint32_t *ret, struct platter_error *err)
+{
+	uint64_t at = 0;
+	const uint8_t *p;
+
+	*ret = 0;
+	for (;; at += 4) {
+		int r = pl_block_table_skip(&v->map, at, v->map.bytes, &at, err);
+
+		at = pl_round_down(at, 4);
+		if (r < 0 || at >= v->map.bytes)
+			return r;
+		r = pl_block_table_get(&v->map, at, 4, &p, err);
+		if (r < 0)
+			return r;
+		if (get_le32(p) != DISCARDED && block_at(v, get_le32(p)) < v->file->size)
+			*ret = PL_MAX(*ret, get_le32(p) + 1);
+	}
+}
+
+static int
+vdi_repair(struct pl_disk *disk, bool dry_run, struct pl_findings *findings,
+	   struct platter_error *err)
+{
+	struct vdi *v = vdi_of(disk);
+	uint32_t nr, before = v->nr_allocated;
+	uint8_t field[4];
+	int r = count_again(v, &nr, err);
+
+	if (r < 0)
+		return r;
+	put_le32(field, nr);
+	if (nr > before && !dry_run)
+		r = pl_write(v->file, field, sizeof field, NR_ALLOCATED, err);
+	if (r == 0 && nr > before && !dry_run)
+		r = pl_flush(v->file, err);
+	if (r < 0)
+		return r;
+	if (nr > before) {
+		v->nr_allocated = nr;
+		pl_found(findings, PLATTER_REPAIRED, NR_ALLOCATED,
+			 "%" PRIu32 " blocks are in the file, and %" PRIu32
+			 " were said to be allocated",
+			 nr, before);
+	}
+	return vdi_check(disk, findings, err);
+}
+
+static const struct pl_change_ops change_ops = {
+	.repair = vdi_repair,
+	.set_parent = vdi_set_parent,
+	.compact = pl_vdi_compact,
+};
 
 static const char *const extensions[] = { "vdi", NULL };
 const struct pl_format pl_format_vdi = {

@@ -207,16 +207,35 @@ grow_map(struct vdi *v, uint64_t nr, struct platter_error *err)
 	return reload_map(v, at, err);
 }
 
+/* A fixed image has all of its blocks, in the order of the disk as far as they follow it. */
+static int
+add_blocks(struct vdi *v, uint64_t first, struct platter_error *err)
+{
+	int r = 0;
+
+	for (uint64_t i = first; i < v->nr_blocks && r == 0; i++) {
+		struct pl_stored_block block = { .kind = PLATTER_DATA };
+
+		r = pl_store_extend(&v->store, (uint64_t)v->block_size + v->extra, &block.at, err);
+		block.at += v->extra;
+		if (r == 0)
+			r = set_block(&v->store, i, &block, true, err);
+	}
+	return r;
+}
+
 static int
 grow(struct vdi *v, uint64_t size, struct platter_error *err)
 {
-	uint64_t old = v->disk.size;
+	uint64_t old = v->disk.size, nr = v->nr_blocks;
 	int r = grow_map(v, pl_div_round_up(size, v->block_size), err);
 
 	if (r < 0)
 		return r;
 	v->disk.size = size;
 	r = pl_store_clear_from(&v->store, old, err);
+	if (r == 0 && v->type == TYPE_FIXED)
+		r = add_blocks(v, nr, err);
 	if (r == 0)
 		r = pl_store_commit(&v->store, err);
 	if (r == 0)
@@ -247,11 +266,6 @@ pl_vdi_resize(struct pl_disk *disk, uint64_t size, struct platter_error *err)
 	if (size % 512)
 		return pl_invalid(err, "a disk of %" PRIu64 " bytes is not whole sectors of 512",
 				  size);
-	if (v->type == TYPE_FIXED && size != disk->size) {
-		r = pl_unsupported(err, TYPE, "a fixed VDI image keeps its size");
-		pl_hint(err, "convert it to a dynamic one: platter convert -O vdi");
-		return r;
-	}
 	r = pl_store_begin(&v->store, err);
 	if (r < 0 || size == disk->size)
 		return r;
