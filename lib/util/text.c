@@ -122,35 +122,41 @@ utf8_next(const uint8_t *p, size_t n, uint32_t *ret)
 	return len;
 }
 
+/* The UTF-8 of a character, up to 4 bytes; returns how many. */
+static size_t
+put_utf8(char *b, uint32_t c)
+{
+	if (c < 0x80) {
+		b[0] = (char)c;
+		return 1;
+	}
+	if (c < 0x800) {
+		b[0] = (char)(0xc0 | c >> 6);
+		b[1] = (char)(0x80 | (c & 0x3f));
+		return 2;
+	}
+	if (c < 0x10000) {
+		b[0] = (char)(0xe0 | c >> 12);
+		b[1] = (char)(0x80 | (c >> 6 & 0x3f));
+		b[2] = (char)(0x80 | (c & 0x3f));
+		return 3;
+	}
+	b[0] = (char)(0xf0 | c >> 18);
+	b[1] = (char)(0x80 | (c >> 12 & 0x3f));
+	b[2] = (char)(0x80 | (c >> 6 & 0x3f));
+	b[3] = (char)(0x80 | (c & 0x3f));
+	return 4;
+}
+
 static void
 add_utf8(struct pl_str *s, uint32_t c)
 {
 	char b[4];
-	size_t n;
 
 	/* Control characters (C0, DEL, C1) could drive a terminal. */
 	if (c < 0x20 || (c >= 0x7f && c < 0xa0))
 		c = ' ';
-	if (c < 0x80) {
-		b[0] = (char)c;
-		n = 1;
-	} else if (c < 0x800) {
-		b[0] = (char)(0xc0 | c >> 6);
-		b[1] = (char)(0x80 | (c & 0x3f));
-		n = 2;
-	} else if (c < 0x10000) {
-		b[0] = (char)(0xe0 | c >> 12);
-		b[1] = (char)(0x80 | (c >> 6 & 0x3f));
-		b[2] = (char)(0x80 | (c & 0x3f));
-		n = 3;
-	} else {
-		b[0] = (char)(0xf0 | c >> 18);
-		b[1] = (char)(0x80 | (c >> 12 & 0x3f));
-		b[2] = (char)(0x80 | (c >> 6 & 0x3f));
-		b[3] = (char)(0x80 | (c & 0x3f));
-		n = 4;
-	}
-	pl_str_add_bytes(s, b, n);
+	pl_str_add_bytes(s, b, put_utf8(b, c));
 }
 
 static char *
@@ -182,31 +188,60 @@ pl_text_from_bytes(const void *bytes, size_t n)
 	return trimmed(&s);
 }
 
+/* The character that begins at unit *i, which then is that of the next one. */
+static uint32_t
+next_utf16(const uint8_t *p, size_t nr, bool big_endian, size_t *i)
+{
+	uint32_t c = big_endian ? get_be16(p + 2 * *i) : get_le16(p + 2 * *i);
+
+	++*i;
+	if (c >= 0xd800 && c < 0xdc00 && *i < nr) {
+		uint32_t low = big_endian ? get_be16(p + 2 * *i) : get_le16(p + 2 * *i);
+
+		if (low >= 0xdc00 && low < 0xe000) {
+			++*i;
+			return 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+		}
+	}
+	return c >= 0xd800 && c < 0xe000 ? 0xfffd : c;
+}
+
 static char *
 text_from_utf16(const void *units, size_t nr, bool big_endian)
 {
-	const uint8_t *p = units;
 	struct pl_str s = { 0 };
 
-	for (size_t i = 0; i < nr; i++) {
-		uint32_t c = big_endian ? get_be16(p + 2 * i) : get_le16(p + 2 * i);
+	for (size_t i = 0; i < nr;) {
+		uint32_t c = next_utf16(units, nr, big_endian, &i);
 
 		if (!c)
 			break;
-		if (c >= 0xd800 && c < 0xdc00 && i + 1 < nr) {
-			uint32_t low =
-				big_endian ? get_be16(p + 2 * i + 2) : get_le16(p + 2 * i + 2);
-
-			if (low >= 0xdc00 && low < 0xe000) {
-				c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-				i++;
-			}
-		}
-		if (c >= 0xd800 && c < 0xe000)
-			c = 0xfffd;
 		add_utf8(&s, c);
 	}
 	return trimmed(&s);
+}
+
+static size_t
+name_from_utf16(const void *units, size_t nr, bool big_endian, char *out)
+{
+	char *p = out;
+
+	for (size_t i = 0; i < nr;)
+		p += put_utf8(p, next_utf16(units, nr, big_endian, &i));
+	*p = '\0';
+	return (size_t)(p - out);
+}
+
+size_t
+pl_name_from_utf16le(const void *units, size_t nr_units, char *out)
+{
+	return name_from_utf16(units, nr_units, false, out);
+}
+
+size_t
+pl_name_from_utf16be(const void *units, size_t nr_units, char *out)
+{
+	return name_from_utf16(units, nr_units, true, out);
 }
 
 char *

@@ -41,6 +41,14 @@ char *pl_text_from_utf16le(const void *units, size_t nr_units);
 char *pl_text_from_utf16be(const void *units, size_t nr_units);
 
 /*
+ * Names of files, whole and unchanged but for unpaired surrogates, which become U+FFFD: the
+ * UTF-8 of `nr_units` units, at most 3 bytes each, into `out`, NUL-terminated: it has room
+ * for 3 * nr_units + 1 bytes.  Returns the bytes without the NUL.
+ */
+size_t pl_name_from_utf16le(const void *units, size_t nr_units, char *out);
+size_t pl_name_from_utf16be(const void *units, size_t nr_units, char *out);
+
+/*
  * The other way: UTF-16 of a text, without a NUL; bytes that are no UTF-8 are taken as Latin-1.
  * malloc()ed units of 2 bytes, *ret_nr_units of them; NULL: no memory.
  */
