@@ -4,16 +4,13 @@
  * built once for each FORMAT
  *
  * The image may name other files: nothing beside it can be opened here.
- *
- * Images of some formats are megabytes of mostly zeros.  An input may be such an image folded
- * up: "unfold\n\0", the size of the image in sectors, then pieces {offset, length, bytes} of it,
- * numbers of 32 bits and little-endian.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "format.h"
 #include "fuzz.h"
+#include "unfold.h"
 
 #define MAP_STEPS    512
 #define READS        16
@@ -191,34 +188,11 @@ try_with(const struct pl_format *format, const uint8_t *data, size_t size, unsig
 	}
 }
 
-/* The image that an input is, malloc()ed; NULL: it is not folded. */
-static uint8_t *
-unfold(const uint8_t *data, size_t size, size_t *ret_size)
-{
-	struct pl_cursor c = { data, data + size };
-	const uint8_t *p = pl_take(&c, 12);
-	uint8_t *image;
-
-	if (!p || memcmp(p, "unfold\n", 8) != 0)
-		return NULL;
-	*ret_size = (size_t)PL_MIN((uint64_t)get_le32(p + 8) * 512, UNFOLDED_MAX);
-	image = calloc(1, *ret_size + 1);
-	while (image && (p = pl_take(&c, 8))) {
-		uint32_t offset = get_le32(p), n = get_le32(p + 4);
-
-		p = pl_take(&c, n);
-		if (!p || !pl_in_range(offset, n, *ret_size))
-			break;
-		memcpy(image + offset, p, n);
-	}
-	return image;
-}
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct pl_format *format = pl_format_by_name(FORMAT);
-	PL_AUTOFREE uint8_t *image = unfold(data, size, &size);
+	PL_AUTOFREE uint8_t *image = unfold(data, size, UNFOLDED_MAX, &size);
 
 	if (!format) {
 		fputs("no image format is called " FORMAT "\n", stderr);

@@ -7,6 +7,7 @@
  * platter/describe.h	what it is, layer by layer
  * platter/job.h	create, measure, restore, verify, compare
  * platter/change.h	images changed in place: resize, snapshots, repair, chains
+ * platter/files.h	the files inside: list, read, find and extract them
  * platter/format.h	what can be read and written
  * platter/progress.h	progress and cancelling
  * platter/error.h	errors
@@ -19,6 +20,7 @@
 #include <platter/describe.h>
 #include <platter/disk.h>
 #include <platter/error.h>
+#include <platter/files.h>
 #include <platter/format.h>
 #include <platter/job.h>
 #include <platter/progress.h>

@@ -2,8 +2,9 @@
 /*
  * content.h - recognising what a disk or partition begins with
  *
- * A driver here looks at superblocks only: who made this, what it is called, how large
+ * identify() looks at superblocks only: who made this, what it is called, how large
  * it is.  More than one may claim a disk (signatures outlive reformatting): all are shown.
+ * A driver that reads the files inside has open() too, which does not lean on identify().
  */
 #ifndef PL_CONTENT_H
 #define PL_CONTENT_H
@@ -13,12 +14,14 @@
 
 #include "disk.h"
 #include "facts.h"
+#include "volume.h"
 
 /* Superblocks stand near the beginning: this much is read once and shared by all drivers. */
 #define PL_CONTENT_HEAD KIB(128)
 
 /* What a driver's identify() fills in. */
 struct pl_content {
+	const struct pl_content_driver *driver;
 	struct pl_arena *arena;
 	const uint8_t *head; /* the disk's first PL_CONTENT_HEAD bytes, zeros past its end */
 	struct platter_content content; /* strings in the arena or literals */
@@ -35,11 +38,21 @@ struct pl_content_driver {
 	 * `name` may be refined ("ext2" to "ext4"); the caller has set name, longname and usage.
 	 */
 	int (*identify)(struct pl_disk *disk, struct pl_content *c, struct platter_error *err);
+
+	/* See volume.h.  NULL: it is only recognised. */
+	int (*open)(const struct pl_volume_request *request, struct pl_volume **ret,
+		    struct platter_error *err);
+	/* Names of the trees of the same files that open() can show; NULL: one.  Ends with NULL. */
+	const char *const *views;
 };
 
 extern const struct pl_content_driver *const pl_content_drivers[];
 
-/* Everything that claims `disk`, best first. */
+/* Everything that claims `disk`, best first; its strings and facts live in the arena. */
+int pl_contents_find(struct pl_disk *disk, struct pl_arena *arena, struct pl_content **ret,
+		     size_t *ret_nr, struct platter_error *err);
+
+/* The same as plain descriptions. */
 int pl_contents_identify(struct pl_disk *disk, struct pl_arena *arena,
 			 const struct platter_content **ret, size_t *ret_nr,
 			 struct platter_error *err);

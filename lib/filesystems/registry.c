@@ -62,6 +62,7 @@ identify_all(struct pl_disk *disk, struct pl_arena *arena, const uint8_t *head,
 
 	for (const struct pl_content_driver *const *d = pl_content_drivers; *d; d++) {
 		struct pl_content c = {
+			.driver = *d,
 			.arena = arena,
 			.head = head,
 			.content = {
@@ -94,14 +95,13 @@ identify_all(struct pl_disk *disk, struct pl_arena *arena, const uint8_t *head,
 }
 
 int
-pl_contents_identify(struct pl_disk *disk, struct pl_arena *arena,
-		     const struct platter_content **ret, size_t *ret_nr, struct platter_error *err)
+pl_contents_find(struct pl_disk *disk, struct pl_arena *arena, struct pl_content **ret,
+		 size_t *ret_nr, struct platter_error *err)
 {
-	PL_AUTOFREE struct pl_content *found =
-		calloc(ARRAY_SIZE(pl_content_drivers), sizeof *found);
+	struct pl_content *found =
+		pl_arena_alloc(arena, ARRAY_SIZE(pl_content_drivers) * sizeof *found);
 	PL_AUTOFREE uint8_t *head = malloc(PL_CONTENT_HEAD);
 	struct platter_error why = PLATTER_ERROR_INIT; /* *err is for what fails in the end */
-	struct platter_content *contents = NULL;
 	size_t nr = 0;
 
 	if (!found || !head)
@@ -118,17 +118,35 @@ pl_contents_identify(struct pl_disk *disk, struct pl_arena *arena,
 			return r;
 		}
 	}
+	for (size_t i = 0; i < nr; i++) {
+		found[i].head = NULL;
+		found[i].content.facts = found[i].facts.list;
+	}
+	if (arena->failed)
+		return pl_no_memory(err);
+	*ret = found;
+	*ret_nr = nr;
+	return 0;
+}
+
+int
+pl_contents_identify(struct pl_disk *disk, struct pl_arena *arena,
+		     const struct platter_content **ret, size_t *ret_nr, struct platter_error *err)
+{
+	struct platter_content *contents = NULL;
+	struct pl_content *found;
+	size_t nr;
+	int r = pl_contents_find(disk, arena, &found, &nr, err);
+
+	if (r < 0)
+		return r;
 	if (nr) {
 		contents = pl_arena_alloc(arena, nr * sizeof *contents);
 		if (!contents)
 			return pl_no_memory(err);
 	}
-	for (size_t i = 0; i < nr; i++) {
+	for (size_t i = 0; i < nr; i++)
 		contents[i] = found[i].content;
-		contents[i].facts = found[i].facts.list;
-	}
-	if (arena->failed)
-		return pl_no_memory(err);
 	*ret = contents;
 	*ret_nr = nr;
 	return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* romfs/identify.c - the header of romfs, big-endian, at byte 0 */
+#include "romfs.h"
 #include "superblock.h"
 
 enum {
@@ -31,4 +32,5 @@ const struct pl_content_driver pl_content_romfs = {
 	.info = { .name = "romfs", .longname = "Linux romfs" },
 	.usage = "filesystem",
 	.identify = romfs_identify,
+	.open = pl_romfs_open,
 };
