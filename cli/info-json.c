@@ -93,7 +93,7 @@ json_table(const struct platter_table *t)
 static json_t *
 json_layers(const struct platter_layer *layers, size_t nr)
 {
-	static const char *const kinds[] = { "storage", "format", "partition" };
+	static const char *const kinds[] = { "storage", "format", "partition", "file" };
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < nr; i++) {

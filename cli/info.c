@@ -121,6 +121,10 @@ where_text(const struct platter_layer *layers, size_t i)
 
 	if (l->kind == PLATTER_LAYER_PARTITION)
 		return text_of(" of a %s disk", below ? size_text(below->size).text : "larger");
+	if (l->kind == PLATTER_LAYER_FILE)
+		return text_of(" on a %s %s", below ? size_text(below->size).text : "larger",
+			       below && below->kind == PLATTER_LAYER_PARTITION ? "partition"
+									       : "disk");
 	if (is_device(l))
 		return text_of(" on the device %s", l->place);
 	if (l->kind == PLATTER_LAYER_STORAGE)
@@ -130,6 +134,8 @@ where_text(const struct platter_layer *layers, size_t i)
 	image = image_text(l);
 	if (below && below->kind == PLATTER_LAYER_PARTITION)
 		return text_of(" in %s in a %s partition", image, size_text(below->size).text);
+	if (below && below->kind == PLATTER_LAYER_FILE)
+		return text_of(" in %s in a file", image);
 	return text_of(" in %s", image);
 }
 
@@ -137,14 +143,16 @@ where_text(const struct platter_layer *layers, size_t i)
 static void
 say_what_it_is(FILE *to, const struct platter_description *d)
 {
-	bool partition =
-		d->nr_layers && d->layers[d->nr_layers - 1].kind == PLATTER_LAYER_PARTITION;
+	enum platter_layer_kind top =
+		d->nr_layers ? d->layers[d->nr_layers - 1].kind : PLATTER_LAYER_STORAGE;
 	AUTOFREE char *stored = d->stored == UINT64_MAX
 					? text_of("%s", "")
 					: text_of(", stored in %s", size_text(d->stored).text);
 	char *text = d->size == UINT64_MAX ? text_of("A stream of unknown size")
 					   : text_of("A %s %s", size_text(d->size).text,
-						     partition ? "partition" : "disk");
+						     top == PLATTER_LAYER_PARTITION ? "partition"
+						     : top == PLATTER_LAYER_FILE    ? "file"
+										    : "disk");
 
 	for (size_t i = d->nr_layers; i-- > 0;) {
 		AUTOFREE char *where = where_text(d->layers, i);

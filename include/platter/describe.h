@@ -99,6 +99,7 @@ enum platter_layer_kind {
 	PLATTER_LAYER_STORAGE, /* a file, device, split parts, a stream */
 	PLATTER_LAYER_FORMAT,  /* an image format */
 	PLATTER_LAYER_PARTITION,
+	PLATTER_LAYER_FILE, /* a file in a file system */
 };
 
 struct platter_layer {

@@ -65,12 +65,6 @@ struct pl_attribute {
 typedef int pl_attribute_fn(void *closure, const struct pl_attribute *attribute,
 			    struct platter_error *err);
 
-enum platter_recovery {
-	PLATTER_RECOVERY_WHOLE,   /* none of its space was given to another file */
-	PLATTER_RECOVERY_PARTLY,  /* some was */
-	PLATTER_RECOVERY_NOTHING, /* all was, or where it was is not known any more */
-};
-
 /* A deleted file that the metadata still knows. */
 struct pl_deleted {
 	const char *path;     /* from the root, as far as it is known, without a leading '/' */
@@ -158,7 +152,8 @@ struct pl_volume {
 	uint64_t free; /* bytes, by its own count; UINT64_MAX: the used ranges tell */
 	uint32_t block_size;
 	enum platter_volume_state state;
-	bool folds_case; /* names that differ in case alone are one */
+	bool folds_case;    /* names that differ in case alone are one */
+	bool links_folders; /* a folder may have several paths, as on HFS+ */
 	bool ignore_checksums;
 	atomic_uint refs;
 };

@@ -150,6 +150,14 @@ tell_partition(struct describer *s, size_t index)
 }
 
 static void
+tell_file(struct platter_layer *layer)
+{
+	layer->kind = PLATTER_LAYER_FILE;
+	layer->name = "file inside";
+	layer->longname = "file in a file system";
+}
+
+static void
 describe_layers(struct describer *s)
 {
 	for (size_t i = 0; i < s->place->nr_layers; i++) {
@@ -163,6 +171,8 @@ describe_layers(struct describer *s)
 			tell_storage(disk, layer, &s->facts[i]);
 		else if (s->place->partition[i])
 			tell_partition(s, i);
+		else if (s->place->is_file[i])
+			tell_file(layer);
 		else
 			tell_format(disk, layer, s->arena);
 		if (disk->ops->describe)
@@ -227,7 +237,7 @@ show_raw_image(struct describer *s)
 	struct pl_place *place = s->place;
 	struct platter_layer *layers = s->layers;
 
-	if (place->nr_layers > 1 && !place->partition[1])
+	if (place->nr_layers > 1 && !place->partition[1] && !place->is_file[1])
 		return;
 	if (place->storage->sequential || pl_storage_is_device(place->storage))
 		return;

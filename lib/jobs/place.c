@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * place.c - opening what a user names: PATH[?options][@partition[?options]]...
+ * place.c - opening what a user names: PATH[?options][@partition[?options]][:/path]...
  *
- * The path is the longest part before a '?' or '@' that names a file, so that names with
- * these characters work as they are.  What is stored inside a partition is opened as an image
- * only where the place says so: the guest that filled the partition must not choose which
- * files its host opens.
+ * A path is the longest part before a '?', '@' or ":/" that names a file, so that names with
+ * these characters work as they are; the same goes for paths inside.  What is stored inside
+ * a partition or a file system is opened as an image only where the place says so, by its
+ * format or by naming something in it, and never with files beside it: the guest that filled
+ * the disk must not choose which files its host opens.
  */
 #include "place.h"
 
@@ -19,6 +20,8 @@
 #include "scheme.h"
 #include "storage.h"
 #include "text.h"
+#include "tree.h"
+#include "volumes.h"
 
 /* Two paths' worth: longer ones are mistakes, and each '@' costs a look at the file system. */
 #define MAX_PLACE_BYTES 8191
@@ -31,8 +34,10 @@ struct element {
 	const char *format;   /* or NULL */
 	const char *snapshot; /* or NULL */
 	const char *disk;     /* or NULL: one of several that an image may hold */
+	const char *fs;       /* or NULL: which of the file systems that are on it */
 	bool no_backing;
-	int end; /* the place up to here names this element */
+	bool is_inside; /* a file inside, which is on the stack already */
+	int end;        /* the place up to here names this element */
 };
 
 struct parsed {
@@ -41,6 +46,7 @@ struct parsed {
 	char *inside; /* of a folder at `path`: the file that stands for it, or NULL */
 	struct element elements[PL_PLACE_MAX_ELEMENTS];
 	size_t nr_elements;
+	char *tail; /* what follows ':', from '/' on; NULL: nothing */
 };
 
 /* The file that stands for a folder which is a disk as a whole: a bundle of Parallels. */
@@ -91,34 +97,27 @@ scheme_of(const char *place)
 }
 
 static int
-no_file_inside(const char *place, struct platter_error *err)
-{
-	int r = pl_unsupported(
-		err, PLATTER_NO_OFFSET,
-		"files inside of file systems, as in '%s', cannot be opened by this build", place);
-
-	pl_hint(err, "open the partition: leave out ':' and what follows");
-	return r;
-}
-
-static int
 no_such_file(const char *place, struct platter_error *err)
 {
 	PL_AUTOFREE char *scheme = scheme_of(place);
 	size_t n = strcspn(place, "?@");
-	const char *inside = strstr(place, ":/");
 	struct stat st;
 
 	if (scheme)
 		return pl_unsupported(err, PLATTER_NO_OFFSET,
 				      "'%s' places are not supported by this build", scheme);
-	if (inside && names_file(place, (size_t)(inside - place)))
-		return no_file_inside(place, err);
 	if (stat(place, &st) < 0 && errno != ENOENT && errno != ENOTDIR)
 		return pl_fail_errno(err, -errno, "open '%s'", place);
 	if (!place[n] || !n)
 		return pl_fail(err, -ENOENT, "no file '%s'", place);
 	return pl_fail(err, -ENOENT, "no file '%s', nor one called '%.*s'", place, (int)n, place);
+}
+
+/* May a path end before `text`? */
+static bool
+ends_path(const char *text)
+{
+	return !text[0] || text[0] == '?' || text[0] == '@' || (text[0] == ':' && text[1] == '/');
 }
 
 /* Length of the path that `place` begins with. */
@@ -133,7 +132,7 @@ find_path(const char *place, size_t *ret, struct platter_error *err)
 		return pl_invalid(err, "the name of the disk has %zu bytes, limit is %d", n,
 				  MAX_PLACE_BYTES);
 	for (size_t i = n; i > 0; i--)
-		if ((i == n || place[i] == '?' || place[i] == '@') && names_file(place, i)) {
+		if (ends_path(place + i) && names_file(place, i)) {
 			*ret = i;
 			return 0;
 		}
@@ -162,6 +161,10 @@ parse_option(struct element *e, char *option, struct platter_error *err)
 		e->disk = value;
 		return 0;
 	}
+	if (value && strcmp(option, "fs") == 0) {
+		e->fs = value;
+		return 0;
+	}
 	if (value && strcmp(option, "backing") == 0) {
 		e->no_backing = strcmp(value, "no") == 0;
 		if (e->no_backing || strcmp(value, "yes") == 0)
@@ -170,9 +173,9 @@ parse_option(struct element *e, char *option, struct platter_error *err)
 	}
 	r = value ? pl_invalid(err, "unknown option '%s'", option)
 		  : pl_invalid(err, "option '%s' is not of the form KEY=VALUE", option);
-	pl_hint(err,
-		"options are format=NAME, snapshot=NAME, disk=NAME and backing=no, with '&' between"
-		" them");
+	pl_hint(err, "options are format=NAME, snapshot=NAME, disk=NAME, fs=NAME and backing=no, "
+		     "with '&'"
+		     " between them");
 	return r;
 }
 
@@ -191,25 +194,25 @@ parse_options(struct element *e, char *text, struct platter_error *err)
 }
 
 /*
- * One element, [SELECTOR][?OPTIONS], cut off the front of *rest.  Afterwards *rest is what
- * follows the next '@', or NULL.
+ * One element, [SELECTOR][?OPTIONS], cut off the front of *rest; one without a selector is the
+ * file that came before.  Afterwards *rest is what follows the next '@', or NULL.
  */
 static int
-parse_element(struct parsed *p, char **rest, struct platter_error *err)
+parse_element(struct parsed *p, bool selects, char **rest, struct platter_error *err)
 {
 	struct element *e = &p->elements[p->nr_elements];
 	char *text = strsep(rest, "@"), *options = text;
 	int r;
 
-	e->end = (int)(text + strlen(text) - p->text);
+	*e = (struct element){ .end = (int)(text + strlen(text) - p->text) };
 	text = strsep(&options, "?");
-	if (p->nr_elements && !text[0])
+	if (selects && !text[0])
 		return pl_invalid(err, "no partition is named after '@'");
-	if (p->nr_elements)
+	if (selects)
 		e->select = text;
 	p->nr_elements++;
 	r = parse_options(e, options, err);
-	if (r == 0 && e->select && !e->format && (e->snapshot || e->disk || e->no_backing)) {
+	if (r == 0 && e->select && !e->format && (e->disk || e->no_backing)) {
 		r = pl_invalid(err, "options of partition '%s' need its format", text);
 		pl_hint(err, "a partition's content is opened as an image with ?format=NAME only");
 	}
@@ -223,17 +226,35 @@ parsed_done(struct parsed *p)
 	free(p->inside);
 }
 
+/* Cut `text`, "[?OPTIONS][@SELECTOR[?OPTIONS]]...[:/PATH...]", into elements. */
+static int
+parse_elements(struct parsed *p, char *text, struct platter_error *err)
+{
+	char *tail = strstr(text, ":/"), *rest = text;
+	bool selects = false;
+	int r = 0;
+
+	p->tail = tail ? tail + 1 : NULL;
+	if (tail)
+		*tail = '\0';
+	for (; rest && r == 0; selects = true) {
+		if (p->nr_elements == PL_PLACE_MAX_ELEMENTS)
+			r = pl_invalid(err, "more than %d elements in a place",
+				       PL_PLACE_MAX_ELEMENTS);
+		else
+			r = parse_element(p, selects, &rest, err);
+	}
+	return r;
+}
+
 static int
 parse(const char *place, struct parsed *ret, struct platter_error *err)
 {
-	char *rest;
 	size_t n = 0;
 	int r = find_path(place, &n, err);
 
 	if (r < 0)
 		return r;
-	if (strstr(place + n, ":/"))
-		return no_file_inside(place, err);
 	/* The path keeps a place of its own, so that the rest can be cut where it stands. */
 	ret->text = malloc(strlen(place) + 1 + n + 1);
 	if (!ret->text)
@@ -242,20 +263,10 @@ parse(const char *place, struct parsed *ret, struct platter_error *err)
 	ret->path = memcpy(ret->text + strlen(place) + 1, place, n);
 	ret->text[strlen(place) + 1 + n] = '\0';
 	ret->inside = strcmp(ret->path, "-") == 0 ? NULL : file_of_bundle(ret->path);
-
-	rest = ret->text + n;
-	while (rest) {
-		if (ret->nr_elements == PL_PLACE_MAX_ELEMENTS)
-			r = pl_invalid(err, "more than %d elements in a place",
-				       PL_PLACE_MAX_ELEMENTS);
-		else
-			r = parse_element(ret, &rest, err);
-		if (r < 0) {
-			pl_context(err, "'%s'", place);
-			return r;
-		}
-	}
-	return 0;
+	r = parse_elements(ret, ret->text + n, err);
+	if (r < 0)
+		pl_context(err, "'%s'", place);
+	return r;
 }
 
 /* Names for types that no table spells alike: a GPT's GUID, an MBR's byte, an APM's text. */
@@ -472,6 +483,11 @@ open_element(struct pl_place *place, const struct parsed *p, const struct elemen
 	struct pl_disk *disk;
 	int r;
 
+	/* What follows names something in it, so it is an image; else it is what it is. */
+	if (e->is_inside)
+		return e->format || e != &p->elements[p->nr_elements - 1] || p->tail
+			       ? push_image(place, e, NULL, e->format, NULL, err)
+			       : 0;
 	if (e->select) {
 		PL_AUTOFREE char *name = strndup(place->name, (size_t)e->end);
 
@@ -506,9 +522,124 @@ not_writable(const struct pl_place *place, struct platter_error *err)
 	return r;
 }
 
-int
-pl_place_open_given(const char *name, const char *format, unsigned flags, struct pl_parents *given,
-		    struct pl_place **ret, struct platter_error *err)
+/* A volume on what is on top of the stack. */
+static int
+open_volume(struct pl_place *place, const struct element *e, struct platter_error *err)
+{
+	const char *snapshot = e->select && !e->format ? e->snapshot : NULL;
+	struct pl_volume *v;
+	int r = pl_volumes_open(place->disk, e->fs, snapshot, place->flags, &v, err);
+
+	if (r < 0)
+		return r;
+	pl_volume_unref(place->volume);
+	place->volume = v;
+	place->node = v->root;
+	return 0;
+}
+
+/*
+ * The file or folder that `tail` begins with: the longest part that names one.  Returns its
+ * length, or negative errno.
+ */
+static int
+find_inside(struct pl_place *place, const char *tail, struct platter_error *err)
+{
+	struct pl_volume *v = place->volume;
+	size_t n = strlen(tail);
+	int first = 0;
+
+	for (size_t i = n; i > 0; i--) {
+		PL_AUTOFREE char *path = NULL;
+		struct platter_error why = PLATTER_ERROR_INIT;
+		int r;
+
+		if (!ends_path(tail + i))
+			continue;
+		path = strndup(tail, i);
+		if (!path)
+			return pl_no_memory(err);
+		r = pl_path_find(v, v->root, path, 0, &place->node, &place->file, &why);
+		if (r == 0) {
+			free(place->path);
+			place->path = PL_STEAL(path);
+			return (int)i;
+		}
+		/* Of all that it could mean the shortest is most likely what was meant. */
+		first = r;
+		if (err)
+			*err = why;
+		if (r != -ENOENT && r != -ENOTDIR)
+			return r;
+	}
+	return first;
+}
+
+/* Put the file that was found on the stack. */
+static int
+push_file(struct pl_place *place, const char *name, struct platter_error *err)
+{
+	struct pl_disk *file;
+	int r;
+
+	if (place->file.type == PLATTER_FILE_FOLDER) {
+		r = pl_fail(err, -EISDIR, "'%s' is a folder", name);
+		pl_hint(err, "'platter ls' lists it, 'platter extract' copies what is in it");
+		return r;
+	}
+	if (place->file.type != PLATTER_FILE_REGULAR)
+		return pl_invalid(err, "'%s' is no regular file", name);
+	if (place->flags & PLATTER_OPEN_WRITE)
+		return pl_fail(err, -EROFS, "files inside, as '%s', are only read", name);
+	r = pl_volume_open_file(place->volume, place->node, NULL, name, &file, err);
+	if (r < 0)
+		return r;
+	place->is_file[place->nr_layers] = true;
+	push(place, file);
+	return 0;
+}
+
+/*
+ * Open what follows ":/", again and again: a file in a file system, then perhaps an image in
+ * it, its partitions, and a file in one of those.  With `files` the last one is only found.
+ */
+static int
+open_inside(struct pl_place *place, struct parsed *p, bool files, struct platter_error *err)
+{
+	while (p->tail) {
+		const struct element *last = &p->elements[p->nr_elements - 1];
+		PL_AUTOFREE char *name = NULL;
+		size_t i = p->nr_elements;
+		char *tail = p->tail;
+		int r = open_volume(place, last, err), n;
+
+		if (r < 0)
+			return r;
+		n = find_inside(place, tail, err);
+		if (n < 0)
+			return n;
+		if (!tail[n] && files)
+			return 0;
+		name = strndup(place->name, (size_t)(tail - p->text) + (size_t)n);
+		if (!name)
+			return pl_no_memory(err);
+		r = push_file(place, name, err);
+		if (r < 0 || !tail[n])
+			return r;
+		r = parse_elements(p, tail + n, err);
+		if (r == 0)
+			p->elements[i].is_inside = true;
+		for (; i < p->nr_elements && r == 0; i++)
+			r = open_element(place, p, &p->elements[i], NULL, NULL, err);
+		if (r < 0)
+			return r;
+	}
+	return files ? open_volume(place, &p->elements[p->nr_elements - 1], err) : 0;
+}
+
+static int
+open_place(const char *name, const char *format, unsigned flags, struct pl_parents *given,
+	   bool files, struct pl_place **ret, struct platter_error *err)
 {
 	struct pl_place *place = calloc(1, sizeof *place);
 	struct parsed p = { 0 };
@@ -521,6 +652,13 @@ pl_place_open_given(const char *name, const char *format, unsigned flags, struct
 	r = place->name ? parse(name, &p, err) : pl_no_memory(err);
 	for (size_t i = 0; i < p.nr_elements && r == 0; i++)
 		r = open_element(place, &p, &p.elements[i], format, given, err);
+	if (r == 0)
+		r = open_inside(place, &p, files, err);
+	if (r == 0 && files && !place->path) {
+		place->path = strdup("/");
+		r = place->path ? pl_volume_stat(place->volume, place->node, &place->file, err)
+				: pl_no_memory(err);
+	}
 	if (r == 0 && (flags & PLATTER_OPEN_WRITE) && !place->disk->writable)
 		r = not_writable(place, err);
 	parsed_done(&p);
@@ -532,10 +670,49 @@ pl_place_open_given(const char *name, const char *format, unsigned flags, struct
 }
 
 int
+pl_place_open_given(const char *name, const char *format, unsigned flags, struct pl_parents *given,
+		    struct pl_place **ret, struct platter_error *err)
+{
+	return open_place(name, format, flags, given, false, ret, err);
+}
+
+int
+pl_place_open_files(const char *name, const char *format, unsigned flags, struct pl_parents *given,
+		    struct pl_place **ret, struct platter_error *err)
+{
+	return open_place(name, format, flags, given, true, ret, err);
+}
+
+int
 pl_place_open(const char *name, const char *format, unsigned flags, struct pl_place **ret,
 	      struct platter_error *err)
 {
 	return pl_place_open_given(name, format, flags, NULL, ret, err);
+}
+
+int
+pl_place_of_file(const struct pl_place *place, struct pl_disk *file, const char *name,
+		 struct pl_place **ret, struct platter_error *err)
+{
+	struct pl_place *p = calloc(1, sizeof *p);
+
+	if (p)
+		p->name = strdup(name);
+	if (!p || !p->name || place->nr_layers == ARRAY_SIZE(p->layers)) {
+		pl_place_close(p);
+		return pl_no_memory(err);
+	}
+	p->flags = place->flags;
+	p->storage = place->storage;
+	for (size_t i = 0; i < place->nr_layers; i++) {
+		p->partition[i] = place->partition[i];
+		p->is_file[i] = place->is_file[i];
+		push(p, pl_disk_ref(place->layers[i]));
+	}
+	p->is_file[p->nr_layers] = true;
+	push(p, file);
+	*ret = p;
+	return 0;
 }
 
 void
@@ -543,6 +720,8 @@ pl_place_close(struct pl_place *place)
 {
 	if (!place)
 		return;
+	pl_volume_unref(place->volume);
+	free(place->path);
 	pl_disk_unref(place->disk);
 	while (place->nr_layers)
 		pl_disk_unref(place->layers[--place->nr_layers]);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* place.h - opening what a user names: PATH[?options][@partition[?options]]... */
+/* place.h - opening what a user names: PATH[?options][@partition[?options]][:/path]... */
 #ifndef PL_PLACE_H
 #define PL_PLACE_H
 
 #include "disk.h"
 #include "format.h"
+#include "volume.h"
 
 #define PL_PLACE_MAX_ELEMENTS 16
 
@@ -16,8 +17,15 @@ struct pl_place {
 	struct pl_disk *layers[2 * PL_PLACE_MAX_ELEMENTS + 1]; /* storage ... disk; references */
 	uint32_t partition[2 * PL_PLACE_MAX_ELEMENTS +
 			   1]; /* its number, of a layer that is one; else 0 */
+	bool is_file[2 * PL_PLACE_MAX_ELEMENTS + 1]; /* of a layer that is a file inside */
 	size_t nr_layers;
 	unsigned flags;
+
+	/* Where files were asked for: what was found of them. */
+	struct pl_volume *volume; /* a reference; on `disk`, which it may divide */
+	struct pl_node_id node;   /* the file or folder that the place names; else the root */
+	struct platter_file file; /* what that is */
+	char *path;               /* what the place said of it, from the root; "/" */
 };
 
 int pl_place_open(const char *name, const char *format, unsigned flags, struct pl_place **ret,
@@ -25,6 +33,20 @@ int pl_place_open(const char *name, const char *format, unsigned flags, struct p
 /* The same, with files to stand for missing parents (NULL: none). */
 int pl_place_open_given(const char *name, const char *format, unsigned flags,
 			struct pl_parents *given, struct pl_place **ret, struct platter_error *err);
+/*
+ * The same, but the file system on what the place names, or the file or folder in it.  A disk
+ * with partitions is a volume of one folder for each.
+ */
+int pl_place_open_files(const char *name, const char *format, unsigned flags,
+			struct pl_parents *given, struct pl_place **ret, struct platter_error *err);
+
+/*
+ * The place of a file that was found in the volume of `place`: its layers, and `file`, whose
+ * reference is taken over if this succeeds.
+ */
+int pl_place_of_file(const struct pl_place *place, struct pl_disk *file, const char *name,
+		     struct pl_place **ret, struct platter_error *err);
+
 void pl_place_close(struct pl_place *place);
 
 #endif
