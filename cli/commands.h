@@ -26,6 +26,11 @@ int command_snapshot(const struct arguments *args);
 int command_repair(const struct arguments *args);
 int command_compact(const struct arguments *args);
 int command_formats(const struct arguments *args);
+int command_ls(const struct arguments *args);
+int command_tree(const struct arguments *args);
+int command_find(const struct arguments *args);
+int command_cat(const struct arguments *args);
+int command_hash(const struct arguments *args);
 
 /*
  * Open an operand with the options of the command line that say how.  On failure it has

@@ -16,14 +16,27 @@ static const struct {
 	const char *verb;
 	int (*run)(const struct arguments *args);
 } runners[] = {
-	{ "info", command_info },         { "create", command_create },
-	{ "convert", command_create },    { "restore", command_restore },
-	{ "clone", command_clone },       { "verify", command_verify },
-	{ "compare", command_compare },   { "map", command_map },
-	{ "measure", command_measure },   { "resize", command_resize },
-	{ "snapshot", command_snapshot }, { "repair", command_repair },
-	{ "compact", command_compact },   { "commit", command_commit },
-	{ "flatten", command_flatten },   { "rebase", command_rebase },
+	{ "info", command_info },
+	{ "create", command_create },
+	{ "convert", command_create },
+	{ "restore", command_restore },
+	{ "clone", command_clone },
+	{ "verify", command_verify },
+	{ "compare", command_compare },
+	{ "map", command_map },
+	{ "measure", command_measure },
+	{ "resize", command_resize },
+	{ "snapshot", command_snapshot },
+	{ "repair", command_repair },
+	{ "compact", command_compact },
+	{ "commit", command_commit },
+	{ "flatten", command_flatten },
+	{ "rebase", command_rebase },
+	{ "ls", command_ls },
+	{ "tree", command_tree },
+	{ "find", command_find },
+	{ "cat", command_cat },
+	{ "hash", command_hash },
 	{ "formats", command_formats },
 };
 
@@ -76,7 +89,8 @@ static void
 print_overview(FILE *to)
 {
 	fputs("Usage: platter VERB [OPTION]... ARGUMENT...\n"
-	      "Make, open, explain, convert, verify and restore disk images.\n\n",
+	      "Make, open, explain, convert, verify and restore disk images, and look into "
+	      "them.\n\n",
 	      to);
 	for (const struct verb *v = verb_table; v->name; v++)
 		fprintf(to, "  %-8s %-14s %s\n", v->name, v->operands, v->summary);

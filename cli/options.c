@@ -74,6 +74,25 @@ const struct option_info option_table[NR_OPTIONS] = {
 		       "make it anew, even if it could be done in place" },
 	[OPT_DRY_RUN] = { "dry-run", 0, OPTION_FLAG, NULL, NULL,
 			  "change nothing, only say what would be done" },
+	[OPT_LONG] = { "long", 'l', OPTION_FLAG, NULL, NULL,
+		       "with modes, owners, sizes, times and targets" },
+	[OPT_RECURSIVE] = { "recursive", 'R', OPTION_FLAG, NULL, NULL,
+			    "all that is in folders too" },
+	[OPT_ATTRIBUTES] = { "attributes", 0, OPTION_FLAG, NULL, NULL,
+			     "with extended attributes and alternate streams" },
+	[OPT_DELETED] = { "deleted", 0, OPTION_FLAG, NULL, NULL,
+			  "what was deleted, as far as the metadata still knows it" },
+	[OPT_STREAM] = { "stream", 0, OPTION_TEXT, "NAME", NULL,
+			 "this alternate stream or fork of the file" },
+	[OPT_NAME] = { "name", 0, OPTION_TEXT, "PATTERN", NULL, "whose name matches: '*.txt'" },
+	[OPT_INAME] = { "iname", 0, OPTION_TEXT, "PATTERN", NULL,
+			"the same without regard to case" },
+	[OPT_TYPE] = { "type", 0, OPTION_CHOICE, "LETTER", "f|d|l|p|s|c|b",
+		       "files, folders (d), links, pipes, sockets or devices (c, b)" },
+	[OPT_SIZE_TEST] = { "size", 0, OPTION_TEXT, "[+|-]SIZE", NULL,
+			    "of this size, larger (+) or smaller (-)" },
+	[OPT_NEWER] = { "newer", 0, OPTION_TEXT, "WHEN", NULL,
+			"modified after a date, 2026-11-22 18:02:36 UTC, or a file inside" },
 };
 
 #define COMMON           OPT_JSON, OPT_QUIET
@@ -113,6 +132,15 @@ static const enum option_id snapshot_options[] = { OPT_CREATE,       OPT_APPLY, 
 static const enum option_id compact_options[] = { OPT_COPY, COMMON_WITH_WORK, OPT_HELP };
 static const enum option_id repair_options[] = { OPT_DRY_RUN, COMMON, OPT_HELP };
 static const enum option_id formats_options[] = { COMMON, OPT_HELP };
+static const enum option_id ls_options[] = { OPT_LONG, OPT_RECURSIVE, OPT_ATTRIBUTES, OPT_DELETED,
+					     READING,  COMMON,        OPT_HELP };
+static const enum option_id tree_options[] = { OPT_LONG, READING, COMMON, OPT_HELP };
+static const enum option_id find_options[] = { OPT_NAME,      OPT_INAME, OPT_TYPE,
+					       OPT_SIZE_TEST, OPT_NEWER, OPT_LONG,
+					       READING,       COMMON,    OPT_HELP };
+static const enum option_id cat_options[] = { OPT_STREAM, READING, OPT_HELP };
+static const enum option_id hash_options[] = { OPT_HASH, OPT_RECURSIVE, READING, COMMON_WITH_WORK,
+					       OPT_HELP };
 
 const struct verb verb_table[] = {
 	{ "info", "PLACE...", 1, UINT32_MAX, "say what a disk or image is, layer by layer",
@@ -204,6 +232,32 @@ const struct verb verb_table[] = {
 	  "What can be counted again or is there twice is put right; no data is invented.\n"
 	  "Exit status 1 means that damage is left, or with --dry-run that there is any.\n",
 	  "  platter repair --dry-run disk.qcow2\n", repair_options },
+	{ "ls", "PLACE...", 1, UINT32_MAX, "list the files inside",
+	  "PLACE is a file system: of a whole disk, a partition, a disc; or a disk with\n"
+	  "partitions, each of which is a folder.  Nothing is mounted, and root is not needed.\n",
+	  "  platter ls -l disk.vhdx@2:/etc\n"
+	  "  platter ls -R --json laptop.qcow2\n"
+	  "  platter ls --deleted card.img@1\n",
+	  ls_options },
+	{ "tree", "PLACE...", 1, UINT32_MAX, "draw the folders inside, and what is in them",
+	  "As ls --recursive, each name below its folder.\n", "  platter tree disc.iso\n",
+	  tree_options },
+	{ "find", "PLACE...", 1, UINT32_MAX, "find files inside",
+	  "Prints the files for which all that is asked for is true, by their paths from PATH.\n",
+	  "  platter find laptop.qcow2@3 -name '*.docx' -newer 2026-01-01\n"
+	  "  platter find disk.img -type f -size +1G\n",
+	  find_options },
+	{ "cat", "PLACE...", 1, UINT32_MAX,
+	  "write files inside, or disks, to standard output",
+	  "The bytes, one operand after the other.\n",
+	  "  platter cat disk.vhdx@2:/etc/fstab\n"
+	  "  platter cat --stream Zone.Identifier disk.vhdx@2:/Users/me/setup.exe\n",
+	  cat_options },
+	{ "hash", "PLACE...", 1, UINT32_MAX, "hash files inside, or disks",
+	  "SHA-256, or what --hash lists, in the form that sha256sum -c reads.\n",
+	  "  platter hash disk.qcow2\n"
+	  "  platter hash -R disk.qcow2@2:/home\n",
+	  hash_options },
 	{ "formats", "[NAME...]", 0, UINT32_MAX, "list what can be read, written and created",
 	  "With a NAME, everything about that format, and its options.\n",
 	  "  platter formats qcow2\n", formats_options },
@@ -448,6 +502,13 @@ parse_long(struct arguments *args, const char *text, struct position *at, char *
 	return set_option(args, id, argument, ret_why);
 }
 
+/* As those of find(1) always had: -name. */
+static bool
+takes_one_dash(const struct verb *verb)
+{
+	return verb->options == find_options;
+}
+
 static enum option_id
 find_letter(const struct verb *verb, char letter)
 {
@@ -531,6 +592,9 @@ arguments_parse(const struct verb *verb, int argc, char **argv, struct arguments
 				ret->operands[ret->nr_operands++] = argv[at.next++];
 		} else if (!strncmp(arg, "--", 2)) {
 			r = parse_long(ret, arg + 2, &at, ret_why);
+		} else if (takes_one_dash(verb) && arg[0] == '-' && arg[1] && arg[2] &&
+			   !strchr("0123456789.", arg[1])) {
+			r = parse_long(ret, arg + 1, &at, ret_why);
 		} else if (arg[0] == '-' && arg[1] && !strchr("0123456789.", arg[1])) {
 			r = parse_letters(ret, arg + 1, &at, ret_why);
 		} else {

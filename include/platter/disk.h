@@ -5,19 +5,22 @@
  * A *disk* is a numbered run of bytes: a device, an image in any format, a
  * partition in one of those.  A *place* names a disk:
  *
- *	PATH[?KEY=VALUE[&...]] [ @PARTITION[?KEY=VALUE[&...]] ]...
+ *	PATH[?KEY=VALUE[&...]] [ @PARTITION[?KEY=VALUE[&...]] ]... [ :/FILE ... ]
  *
  *	disk.qcow2			the disk in an image, its format found by looking
  *	/dev/sda			a device
  *	disk.img@2, disk.img@EFI	a partition by number, or by its name, label or GUID
  *	disk.qcow2?snapshot=monday	a snapshot that the image holds
  *	disk.img@1?format=qcow2@2	partition 2 of the QCOW2 image stored in partition 1
+ *	disk.img@2:/vm/guest.qcow2	a file in a file system, as it is; followed by '@' or ":/"
+ *					the image that it holds
  *	disk.img.001			split raw images, by their first part
  *	disk.hdd			a disk of Parallels, by the folder of its DiskDescriptor.xml
  *	-				standard input, as a raw stream
  *
  * Keys: format=NAME opens that element as this format instead of looking;
- * snapshot=NAME|ID; backing=no opens an overlay without its backing file, its
+ * snapshot=NAME|ID, of an image or a file system; fs=NAME chooses one of several file systems
+ * or trees of files; backing=no opens an overlay without its backing file, its
  * holes reading as zeros.  A file whose name holds '?' or '@' is found first under
  * its whole name.
  *

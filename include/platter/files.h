@@ -16,22 +16,29 @@
  *
  *	struct platter_error err = PLATTER_ERROR_INIT;
  *	struct platter_volume *volume;
+ *	struct platter_node node;
+ *	struct platter_file file;
  *
- *	if (platter_volume_open("disk.img@1", NULL, &volume, &err) == 0)
- *		platter_list(volume, "/", print_name, NULL, &err);
+ *	if (platter_volume_open("disk.img@1", NULL, &volume, &err) == 0 &&
+ *	    platter_volume_find(volume, "etc/fstab", 0, &node, &file, &err) == 0)
+ *		printf("%" PRIu64 " bytes\n", file.size);
  *	platter_volume_close(volume);
  *
- * Paths begin at the volume's root, with '/' between names; symbolic links on the way are
- * followed inside the volume and never leave it.  Names are UTF-8 where the file system
- * says what its names are encoded in, and else the bytes that it stores.
+ * A *node* is a file or folder, named by its number.  Paths have '/' between names;
+ * symbolic links on the way are followed inside the volume and never leave it.  Names are
+ * UTF-8 where the file system says what its names are encoded in, and else the bytes that
+ * it stores.
  *
- * Any number of threads may use one volume at once.
+ * Any number of threads may use one volume at once.  Unless something else is said, errors
+ * are -EUCLEAN (the file system contradicts itself; err->offset says where), -ENOTSUP
+ * (encrypted, or stored in a way that is not known), -EIO, -EFBIG and -ENOMEM.
  */
 #ifndef PLATTER_FILES_H
 #define PLATTER_FILES_H
 
 #include <platter/describe.h>
 #include <platter/disk.h>
+#include <platter/job.h>
 #include <platter/progress.h>
 
 #ifdef __cplusplus
@@ -90,6 +97,153 @@ struct platter_file {
 	struct platter_time modified, accessed, changed, created;
 	const char *note; /* what is special about it, a literal, or NULL: "junction", ... */
 };
+
+/* What names a file or folder within its volume. */
+struct platter_node {
+	uint64_t inode, tree;
+};
+
+/*
+ * Open the volume that `place` names; a path in it makes the file or folder at its end the
+ * volume's *start*.  `options` may be NULL.  Close it with platter_volume_close().
+ * Errors: those of platter_open(); -ENOENT: no file system is recognised, or the path leads
+ * nowhere; -ENOTSUP: what is there is known, but its files cannot be read.
+ */
+PLATTER_API int platter_volume_open(const char *place, const struct platter_open_options *options,
+				    struct platter_volume **ret, struct platter_error *err);
+PLATTER_API void platter_volume_close(struct platter_volume *volume); /* NULL is allowed */
+
+/* The place as given; valid until the volume is closed. */
+PLATTER_API const char *platter_volume_name(const struct platter_volume *volume);
+
+/* The node that the place led to: the root, or what its path names. */
+PLATTER_API struct platter_node platter_volume_start(const struct platter_volume *volume);
+
+enum platter_find_flags {
+	PLATTER_NO_FOLLOW = 1 << 0, /* a symbolic link at the end is what is meant */
+};
+
+/*
+ * The node that `path` leads to from the start, or, if it begins with '/', from the root; ""
+ * is the start itself.  `ret_file` may be NULL.
+ * Errors: -ENOENT, -ENOTDIR, -ELOOP.
+ */
+PLATTER_API int platter_volume_find(struct platter_volume *volume, const char *path, unsigned flags,
+				    struct platter_node *ret, struct platter_file *ret_file,
+				    struct platter_error *err);
+
+PLATTER_API int platter_volume_stat(struct platter_volume *volume, struct platter_node node,
+				    struct platter_file *ret, struct platter_error *err);
+
+/* The target of a symbolic link, to be freed with free().  Errors: -EINVAL: it is none. */
+PLATTER_API int platter_volume_read_link(struct platter_volume *volume, struct platter_node node,
+					 char **ret, struct platter_error *err);
+
+/*
+ * The contents of a regular file, or of its stream of that name (NULL: the unnamed one), as a
+ * disk; `name` is what messages call it.  It may outlive the volume.
+ * Errors: -ENOENT: no such stream; -EISDIR, -EINVAL: no regular file.
+ */
+PLATTER_API int platter_volume_open_file(struct platter_volume *volume, struct platter_node node,
+					 const char *stream, const char *name,
+					 struct platter_disk **ret, struct platter_error *err);
+
+enum platter_visit_kind {
+	PLATTER_VISIT_FILE,   /* anything but a folder */
+	PLATTER_VISIT_FOLDER, /* before what is in it */
+	PLATTER_VISIT_LEAVE,  /* after it */
+	PLATTER_VISIT_ERROR,  /* it, or all that is in it, could not be read */
+};
+
+/* What a walk meets; valid during the call. */
+struct platter_visit {
+	enum platter_visit_kind kind;
+	const char *path; /* from where the walk began, no leading '/'; "": that itself */
+	const char *name; /* the last part of it */
+	unsigned depth;   /* 0: where the walk began */
+	struct platter_node node;
+	const struct platter_file *file;   /* NULL if an error hides it */
+	const struct platter_error *error; /* PLATTER_VISIT_ERROR */
+};
+
+enum platter_walk_flags {
+	PLATTER_WALK_SORTED = 1 << 0, /* each folder in the order of the names' bytes */
+};
+
+enum platter_walk_answer {
+	PLATTER_WALK_ON,
+	PLATTER_WALK_SKIP, /* a folder: do not look into it */
+	PLATTER_WALK_STOP, /* end the walk, which then succeeds */
+};
+
+/*
+ * Visit `node` and, if it is a folder, all that is below it, in one thread.  What cannot be
+ * read is visited as an error, and the rest goes on.
+ */
+PLATTER_API int platter_volume_walk(
+	struct platter_volume *volume, struct platter_node node, unsigned flags,
+	enum platter_walk_answer (*visit)(const struct platter_visit *visit, void *closure),
+	void *closure, struct platter_error *err);
+
+/* An extended attribute, or an alternate stream. */
+struct platter_attribute {
+	const char *name;
+	const void *value; /* NULL: a stream; platter_volume_open_file() reads it */
+	uint64_t size;
+};
+
+/*
+ * Call `each` for every extended attribute (by the names Linux gives them: "user.x",
+ * "com.apple.FinderInfo"), then for every alternate stream of a node.
+ */
+PLATTER_API int platter_volume_attributes(struct platter_volume *volume, struct platter_node node,
+					  void (*each)(const struct platter_attribute *attribute,
+						       void *closure),
+					  void *closure, struct platter_error *err);
+
+enum platter_recovery {
+	PLATTER_RECOVERY_WHOLE,   /* none of its space was given to another file */
+	PLATTER_RECOVERY_PARTLY,  /* some was */
+	PLATTER_RECOVERY_NOTHING, /* all was, or where it was is not known any more */
+};
+
+/* A deleted file or folder that the metadata still knows; valid during the call. */
+struct platter_deleted {
+	const char *path;         /* from the root, as far as it is known, without a leading '/' */
+	struct platter_node node; /* its contents open like those of any other */
+	struct platter_file file;
+	enum platter_recovery recovery;
+};
+
+/*
+ * Call `each` for what was deleted, in the whole volume, from one thread; other than
+ * PLATTER_WALK_ON ends it.  Errors: -ENOTSUP: nothing is left of deleted files in this file
+ * system.
+ */
+PLATTER_API int platter_volume_deleted(
+	struct platter_volume *volume,
+	enum platter_walk_answer (*each)(const struct platter_deleted *deleted, void *closure),
+	void *closure, struct platter_error *err);
+
+/* One file that platter_hash_files() hashed, or could not; valid during the call. */
+struct platter_hashed_file {
+	const char *path; /* as in platter_visit */
+	uint64_t size;
+	struct platter_hash hashes[PLATTER_MAX_HASHES];
+	size_t nr_hashes;
+	const struct platter_error *error; /* NULL: it was hashed */
+};
+
+/*
+ * Hash the contents of `node`, or of every regular file below it, on all processors.
+ * `hashes` as in platter_create_options.  `each` is called in the order of the names, from
+ * one thread at a time.  Folders that cannot be read come with an error too.
+ * Errors: -EINVAL, -ECANCELED.
+ */
+PLATTER_API int platter_hash_files(
+	struct platter_volume *volume, struct platter_node node, const char *hashes,
+	void (*each)(const struct platter_hashed_file *file, void *closure), void *closure,
+	struct platter_progress *progress, struct platter_error *err);
 
 #ifdef __cplusplus
 }

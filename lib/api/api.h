@@ -18,4 +18,12 @@ struct platter_disk {
  */
 int pl_api_options(void *ret, size_t known, const void *given, struct platter_error *err);
 
+/* The same of options of opening, with the parents that they give. */
+int pl_api_open_options(struct platter_open_options *ret, const struct platter_open_options *given,
+			struct pl_parents *ret_parents, struct platter_error *err);
+
+/* A handle for `file`, whose reference is taken over, found in `place`. */
+int pl_api_disk_of(const struct pl_place *place, struct pl_disk *file, const char *name,
+		   struct platter_disk **ret, struct platter_error *err);
+
 #endif

@@ -29,6 +29,23 @@ pl_api_options(void *ret, size_t known, const void *given, struct platter_error 
 }
 
 int
+pl_api_open_options(struct platter_open_options *ret, const struct platter_open_options *given,
+		    struct pl_parents *ret_parents, struct platter_error *err)
+{
+	int r = pl_api_options(ret, sizeof *ret, given, err);
+
+	if (r < 0)
+		return r;
+	if (ret->flags & ~(unsigned)ALL_OPEN_FLAGS)
+		return pl_invalid(err, "unknown flags 0x%x",
+				  ret->flags & ~(unsigned)ALL_OPEN_FLAGS);
+	if (ret->nr_parents && !ret->parents)
+		return pl_invalid(err, "%zu parents, and no list of them", ret->nr_parents);
+	*ret_parents = (struct pl_parents){ .paths = ret->parents, .nr = ret->nr_parents };
+	return 0;
+}
+
+int
 platter_open(const char *place, const struct platter_open_options *options,
 	     struct platter_disk **ret_disk, struct platter_error *err)
 {
@@ -39,21 +56,31 @@ platter_open(const char *place, const struct platter_open_options *options,
 
 	if (!place || !ret_disk)
 		return pl_invalid(err, "no place to open");
-	r = pl_api_options(&o, sizeof o, options, err);
+	r = pl_api_open_options(&o, options, &parents, err);
 	if (r < 0)
 		return r;
-	if (o.flags & ~(unsigned)ALL_OPEN_FLAGS)
-		return pl_invalid(err, "unknown flags 0x%x", o.flags & ~(unsigned)ALL_OPEN_FLAGS);
-	if (o.nr_parents && !o.parents)
-		return pl_invalid(err, "%zu parents, and no list of them", o.nr_parents);
 	disk = malloc(sizeof *disk);
 	if (!disk)
 		return pl_no_memory(err);
-	parents = (struct pl_parents){ .paths = o.parents, .nr = o.nr_parents };
 	r = pl_place_open_given(place, o.format, o.flags, &parents, &disk->place, err);
 	if (r < 0)
 		return r;
 	*ret_disk = PL_STEAL(disk);
+	return 0;
+}
+
+int
+pl_api_disk_of(const struct pl_place *place, struct pl_disk *file, const char *name,
+	       struct platter_disk **ret, struct platter_error *err)
+{
+	PL_AUTOFREE struct platter_disk *disk = malloc(sizeof *disk);
+	int r = disk ? pl_place_of_file(place, file, name, &disk->place, err) : pl_no_memory(err);
+
+	if (r < 0) {
+		pl_disk_unref(file);
+		return r;
+	}
+	*ret = PL_STEAL(disk);
 	return 0;
 }
 
