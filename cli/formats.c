@@ -61,14 +61,16 @@ print_formats(void)
 static void
 print_recognised(const char *title, registry_fn registry)
 {
-	static const char *const headings[] = { "Name", "Description" };
+	static const char *const headings[] = { "Name", "Description", "Files" };
 	const struct platter_format_info *info;
+	bool contents = registry == platter_content_info;
 	struct table t;
 
 	table_init(&t, headings, ARRAY_SIZE(headings));
 	for (size_t i = 0; (info = registry(i)); i++) {
 		table_cell(&t, "%s", info->name);
 		table_cell(&t, "%s", info->longname);
+		table_cell(&t, "%s", contents && platter_content_has_files(info) ? "read" : "");
 	}
 	if (t.nr_cells)
 		printf("\n%s\n", title);
@@ -150,6 +152,18 @@ json_recognised(registry_fn registry)
 	return array;
 }
 
+static json_t *
+json_contents_known(void)
+{
+	json_t *array = json_recognised(platter_content_info), *one;
+	size_t i;
+
+	json_array_foreach(array, i, one)
+		json_put(one, "files",
+			 json_boolean(platter_content_has_files(platter_content_info(i))));
+	return array;
+}
+
 static const struct platter_format_info *
 format_by_name(const char *name)
 {
@@ -187,7 +201,7 @@ command_formats(const struct arguments *args)
 		json_put(answer, "formats", json_formats(args));
 		if (args->nr_operands == 0) {
 			json_put(answer, "tables", json_recognised(platter_table_info));
-			json_put(answer, "contents", json_recognised(platter_content_info));
+			json_put(answer, "contents", json_contents_known());
 		}
 		json_print(answer, stdout);
 		return STATUS_DONE;

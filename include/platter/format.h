@@ -40,6 +40,9 @@ PLATTER_API const struct platter_format_info *platter_format_info(size_t index);
 PLATTER_API const struct platter_format_info *platter_table_info(size_t index);
 PLATTER_API const struct platter_format_info *platter_content_info(size_t index);
 
+/* Are the files inside of these contents read?  See platter/files.h. */
+PLATTER_API bool platter_content_has_files(const struct platter_format_info *content);
+
 /* Version of the library at run time, "MAJOR.MINOR.PATCH". */
 PLATTER_API const char *platter_version(void);
 

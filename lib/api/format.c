@@ -41,6 +41,15 @@ platter_content_info(size_t index)
 	return info;
 }
 
+bool
+platter_content_has_files(const struct platter_format_info *content)
+{
+	for (size_t i = 0; pl_content_drivers[i]; i++)
+		if (&pl_content_drivers[i]->info == content)
+			return pl_content_drivers[i]->open;
+	return false;
+}
+
 const char *
 platter_version(void)
 {

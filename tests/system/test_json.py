@@ -4,7 +4,7 @@ import json
 import os
 
 import lib
-from lib import MIB, ROOT, expect, mixed_raw, path, platter, run
+from lib import MIB, ROOT, expect, expect_equal, mixed_raw, path, platter, run
 
 SCHEMAS = os.path.join(ROOT, "docs/schemas")
 
@@ -132,6 +132,27 @@ def test_changes():
     answers("error", "snapshot", image, "--delete=1", status=3)
     answers("error", "snapshot", image, "--delete=1", "--create=2", status=2)
     answers("error", "repair", disk, status=3)
+
+
+def test_files():
+    """ls, tree, find and hash answer as their schemas say: files, attributes, errors, names that are no UTF-8."""
+    lib.need_tool("genromfs")
+    top = path("top")
+    os.makedirs(os.path.join(top, "folder"))
+    for name in (b"file", b"folder/caf\xe9", b"\xc3\xa9t\xc3\xa9"):
+        with open(os.path.join(top.encode(), name), "wb") as f:
+            f.write(name)
+    os.symlink("file", os.path.join(top, "link"))
+    run(["genromfs", "-d", top, "-f", path("a.img")])
+    for words in (["ls"], ["ls", "-R", "--attributes"], ["tree"], ["find", "-name", "f*"]):
+        answer = platter(*words, "--json", path("a.img")).json()
+        validate(answer, "files")
+        expect(answer["files"], f"{words} finds nothing")
+    validate(platter("hash", "-R", "--json", "--hash", "sha256,md5", path("a.img")).json(), "hash")
+    validate(platter("hash", "--json", path("a.img")).json(), "hash")
+    files = {f["path"]: f for f in platter("ls", "-R", "--json", path("a.img")).json()["files"]}
+    expect_equal(bytes.fromhex(files["folder/caf\ufffd"]["path_hex"]), b"folder/caf\xe9", "a name that is no UTF-8")
+    expect("path_hex" not in files["\u00e9t\u00e9"], "a name that is UTF-8 has its bytes twice")
 
 
 def test_formats():
