@@ -6,8 +6,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <platter/format.h>
 
 #include "commands.h"
 #include "output.h"
@@ -119,6 +122,96 @@ say_created(FILE *to, const char *target, const struct platter_copy_result *r)
 	say_result_details(to, r);
 }
 
+/* What --used-only was told of each volume. */
+struct volumes {
+	struct platter_used_volume *list; /* strings are copies */
+	size_t nr;
+};
+
+static const char *
+copied(const char *text)
+{
+	return text ? text_of("%s", text) : NULL;
+}
+
+static void
+take_volume(const struct platter_used_volume *volume, void *closure)
+{
+	struct volumes *v = closure;
+	struct platter_used_volume *one;
+
+	v->list = grown(v->list, v->nr + 1, sizeof *v->list);
+	one = &v->list[v->nr++];
+	*one = *volume;
+	one->content = copied(volume->content);
+	one->label = copied(volume->label);
+	one->whole = copied(volume->whole);
+	one->warning = copied(volume->warning);
+}
+
+static void
+volumes_done(struct volumes *v)
+{
+	for (size_t i = 0; i < v->nr; i++) {
+		free((char *)(uintptr_t)v->list[i].content);
+		free((char *)(uintptr_t)v->list[i].label);
+		free((char *)(uintptr_t)v->list[i].whole);
+		free((char *)(uintptr_t)v->list[i].warning);
+	}
+	free(v->list);
+}
+
+static void
+say_left_out(FILE *to, const struct volumes *v, uint64_t unused)
+{
+	static const char *const headings[] = { "Partition", "Holds",     "Label",
+						">Size",     ">Left out", "" };
+	struct table t;
+
+	say(to, "  left out %s that nothing uses", exact_size_text(unused).text);
+	table_init(&t, headings, ARRAY_SIZE(headings));
+	for (size_t i = 0; i < v->nr; i++) {
+		const struct platter_used_volume *u = &v->list[i];
+
+		if (u->partition)
+			table_cell(&t, "%" PRIu32, u->partition);
+		else
+			table_cell(&t, "whole disk");
+		table_cell(&t, "%s", *u->content ? u->content : "unknown");
+		table_cell(&t, "%s", u->label);
+		table_cell(&t, "%s", size_text(u->size).text);
+		table_cell(&t, "%s", size_text(u->size - u->used).text);
+		table_cell(&t, "%s%s", u->whole ? "kept whole: " : "", u->whole ? u->whole : "");
+	}
+	table_print(&t, to, "    ");
+	for (size_t i = 0; i < v->nr; i++)
+		if (v->list[i].warning)
+			say(stderr, "platter: warning: partition %" PRIu32 ": %s",
+			    v->list[i].partition, v->list[i].warning);
+}
+
+static json_t *
+json_volumes(const struct volumes *v)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < v->nr; i++) {
+		const struct platter_used_volume *u = &v->list[i];
+		json_t *one = json_object();
+
+		json_put(one, "partition", u->partition ? json_number(u->partition) : json_null());
+		json_put(one, "content", json_text(u->content));
+		json_put(one, "label", json_text(u->label));
+		json_put(one, "offset", json_number(u->offset));
+		json_put(one, "size", json_number(u->size));
+		json_put(one, "used", json_number(u->used));
+		json_put(one, "whole", json_text(u->whole));
+		json_put(one, "warning", json_text(u->warning));
+		json_array_append_new(array, one);
+	}
+	return array;
+}
+
 static const char *
 source_of(const struct arguments *args)
 {
@@ -128,7 +221,7 @@ source_of(const struct arguments *args)
 /* Standard output is the image's when that is its target; else it is the answer's. */
 static void
 tell(const struct arguments *args, const char *target, const struct platter_copy_result *result,
-     const struct sums *sums)
+     const struct sums *sums, const struct volumes *volumes)
 {
 	FILE *to = strcmp(target, "-") ? stdout : stderr;
 	json_t *answer, *files;
@@ -142,10 +235,56 @@ tell(const struct arguments *args, const char *target, const struct platter_copy
 		for (size_t i = 0; i < sums->nr_files; i++)
 			json_array_append_new(files, json_text(sums->files[i]));
 		json_put(answer, "sums", files);
+		if (volumes) {
+			json_put(answer, "unused", json_number(result->unused));
+			json_put(answer, "volumes", json_volumes(volumes));
+		}
 		json_print(answer, to);
 	} else if (!args->option[OPT_QUIET].given) {
 		say_created(to, target, result);
+		if (volumes)
+			say_left_out(to, volumes, result->unused);
 	}
+}
+
+/* The format that a name ends in, or NULL. */
+static const struct platter_format_info *
+format_of_name(const char *target)
+{
+	const struct platter_format_info *info;
+	const char *dot = strrchr(target, '.');
+
+	for (size_t i = 0; dot && (info = platter_format_info(i)); i++)
+		for (const char *const *e = info->extensions; e && *e; e++)
+			if (!strcasecmp(*e, dot + 1))
+				return info;
+	return NULL;
+}
+
+static const struct platter_format_info *
+format_by_name(const char *name)
+{
+	const struct platter_format_info *info;
+
+	for (size_t i = 0; (info = platter_format_info(i)); i++)
+		if (!strcmp(info->name, name))
+			return info;
+	return NULL;
+}
+
+/* What --backup chooses where the command line does not. */
+static void
+choose_for_backup(const char *target, struct platter_create_options *o)
+{
+	const struct platter_format_info *info =
+		o->format ? format_by_name(o->format) : format_of_name(target);
+
+	if (!info)
+		info = format_by_name(o->format = "qcow2");
+	if (!o->compress && info && info->abilities & PLATTER_CAN_COMPRESS)
+		o->compress = "";
+	o->verify = o->verify || strcmp(target, "-") != 0;
+	o->used_only = true;
 }
 
 static void
@@ -167,6 +306,7 @@ fill_options(const struct arguments *args, struct platter_create_options *ret)
 		.overwrite = o[OPT_FORCE].given,
 		.no_sync = o[OPT_NO_SYNC].given,
 		.threads = (unsigned)o[OPT_THREADS].number,
+		.used_only = o[OPT_USED_ONLY].given,
 	};
 }
 
@@ -177,16 +317,22 @@ create(const struct arguments *args, struct platter_disk *source, const char *ta
 	struct platter_create_options options;
 	struct platter_copy_result result = { 0 };
 	struct progress progress;
+	struct volumes volumes = { 0 };
 	struct sums sums = { 0 };
 	int r;
 
 	fill_options(args, &options);
+	if (args->option[OPT_BACKUP].given)
+		choose_for_backup(target, &options);
+	options.each_volume = take_volume;
+	options.closure = &volumes;
 	if (sums_check(&options, target, &err) < 0)
 		return report_stopped(args, target, &err);
 	progress_start(&progress, args);
 	r = platter_create(source, target, &options, &progress.job, &result, &err);
 	if (r < 0) {
 		progress_end(&progress);
+		volumes_done(&volumes);
 		return report_stopped(args, target, &err);
 	}
 	r = sums_write(&options, target, &result, &progress.job, &sums, &err);
@@ -194,10 +340,11 @@ create(const struct arguments *args, struct platter_disk *source, const char *ta
 	if (r < 0) {
 		report(args, &err, "wrote '%s', but cannot write its checksums", target);
 	} else {
-		tell(args, target, &result, &sums);
+		tell(args, target, &result, &sums, options.used_only ? &volumes : NULL);
 		r = result.bad ? STATUS_BAD_SECTORS : STATUS_DONE;
 	}
 	sums_done(&sums);
+	volumes_done(&volumes);
 	return r < 0 ? STATUS_FAILED : r;
 }
 
@@ -230,8 +377,9 @@ look_at(const char *target, const struct platter_create_options *options,
 static int
 create_empty(const struct arguments *args, const char *target)
 {
-	static const enum option_id of_copies[] = { OPT_COMPRESS, OPT_HASH, OPT_VERIFY, OPT_RESUME,
-						    OPT_SPARSE };
+	static const enum option_id of_copies[] = { OPT_COMPRESS, OPT_HASH,   OPT_VERIFY,
+						    OPT_RESUME,   OPT_SPARSE, OPT_USED_ONLY,
+						    OPT_BACKUP };
 	struct platter_error err = PLATTER_ERROR_INIT;
 	struct platter_copy_result result = { 0 };
 	struct platter_create_options options;
@@ -252,7 +400,7 @@ create_empty(const struct arguments *args, const char *target)
 		return report(args, &err, "cannot create '%s'", target);
 	if (look_at(target, &options, &result, &err) < 0)
 		return report(args, &err, "created '%s', but cannot open it", target);
-	tell(args, target, &result, &none);
+	tell(args, target, &result, &none, NULL);
 	return STATUS_DONE;
 }
 

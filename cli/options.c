@@ -91,6 +91,10 @@ const struct option_info option_table[NR_OPTIONS] = {
 		       "files, folders (d), links, pipes, sockets or devices (c, b)" },
 	[OPT_SIZE_TEST] = { "size", 0, OPTION_TEXT, "[+|-]SIZE", NULL,
 			    "of this size, larger (+) or smaller (-)" },
+	[OPT_USED_ONLY] = { "used-only", 0, OPTION_FLAG, NULL, NULL,
+			    "store only what the file systems of the source use" },
+	[OPT_BACKUP] = { "backup", 0, OPTION_FLAG, NULL, NULL,
+			 "the same, compressed and verified, in QCOW2 if IMAGE names no format" },
 	[OPT_NEWER] = { "newer", 0, OPTION_TEXT, "WHEN", NULL,
 			"modified after a date, 2026-11-22 18:02:36 UTC, or a file inside" },
 };
@@ -101,9 +105,10 @@ const struct option_info option_table[NR_OPTIONS] = {
 
 static const enum option_id info_options[] = { READING, COMMON, OPT_HELP };
 static const enum option_id create_options[] = {
-	OPT_FORMAT, OPT_OPTION,        OPT_COMPRESS, OPT_SPARSE,       OPT_SPLIT,   OPT_HASH,
-	OPT_VERIFY, OPT_STDOUT,        OPT_RESUME,   OPT_FORCE,        OPT_NO_SYNC, OPT_THREADS,
-	OPT_SIZE,   OPT_PARENT_FORMAT, READING,      COMMON_WITH_WORK, OPT_HELP
+	OPT_FORMAT,  OPT_OPTION,  OPT_COMPRESS,     OPT_SPARSE,        OPT_SPLIT,
+	OPT_HASH,    OPT_VERIFY,  OPT_STDOUT,       OPT_RESUME,        OPT_FORCE,
+	OPT_NO_SYNC, OPT_THREADS, OPT_SIZE,         OPT_PARENT_FORMAT, OPT_USED_ONLY,
+	OPT_BACKUP,  READING,     COMMON_WITH_WORK, OPT_HELP
 };
 static const enum option_id commit_options[] = { OPT_REMOVE, OPT_PARENT, COMMON_WITH_WORK,
 						 OPT_HELP };
@@ -155,7 +160,8 @@ const struct verb verb_table[] = {
 	  "  platter create -c /dev/sda laptop.qcow2\n"
 	  "  platter create --hash sha256 --verify /dev/sdb@1 stick.img\n"
 	  "  platter create --size 40G new.vhdx\n"
-	  "  platter create --parent base.qcow2 overlay.qcow2\n",
+	  "  platter create --parent base.qcow2 overlay.qcow2\n"
+	  "  platter create --backup /dev/sda laptop.qcow2\n",
 	  create_options },
 	{ "convert", "SOURCE IMAGE", 1, 2, "make an image in another format",
 	  "The same as create, between images; the source is left as it is.\n",
@@ -247,8 +253,7 @@ const struct verb verb_table[] = {
 	  "  platter find laptop.qcow2@3 -name '*.docx' -newer 2026-01-01\n"
 	  "  platter find disk.img -type f -size +1G\n",
 	  find_options },
-	{ "cat", "PLACE...", 1, UINT32_MAX,
-	  "write files inside, or disks, to standard output",
+	{ "cat", "PLACE...", 1, UINT32_MAX, "write files inside, or disks, to standard output",
 	  "The bytes, one operand after the other.\n",
 	  "  platter cat disk.vhdx@2:/etc/fstab\n"
 	  "  platter cat --stream Zone.Identifier disk.vhdx@2:/Users/me/setup.exe\n",

@@ -73,6 +73,8 @@ enum option_id {
 	OPT_TYPE,
 	OPT_SIZE_TEST,
 	OPT_NEWER,
+	OPT_USED_ONLY,
+	OPT_BACKUP,
 	NR_OPTIONS
 };
 

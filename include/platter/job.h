@@ -17,6 +17,20 @@
 extern "C" {
 #endif
 
+/*
+ * What of a volume is in use, as platter_create() with `used_only` tells it: one for each
+ * partition, or for the whole disk if that has none.
+ */
+struct platter_used_volume {
+	uint32_t partition;    /* number; 0: the whole disk */
+	const char *content;   /* name of what it holds: "ext4", "ntfs", ...; "" unknown */
+	const char *label;     /* "" if none */
+	uint64_t offset, size; /* on the disk */
+	uint64_t used;         /* bytes that are kept; `size` if all of it is */
+	const char *whole;     /* why all of it is kept, or NULL */
+	const char *warning;   /* dirty, hibernated, mounted: what to mind, or NULL */
+};
+
 enum platter_sparse {
 	PLATTER_SPARSE_AUTO,   /* keep holes, and leave out zeros in 64 KiB blocks */
 	PLATTER_SPARSE_ALWAYS, /* leave out zeros in 4 KiB blocks */
@@ -48,6 +62,15 @@ struct platter_create_options {
 	 */
 	const char *parent;
 	const char *parent_format; /* NULL: look */
+
+	/*
+	 * Store only what is in use: the blocks that file systems say they use, all of what is
+	 * not known or damaged, partition tables, boot areas and gaps.  The rest becomes holes.
+	 * `each_volume` (may be NULL) is told of every volume before the copying begins.
+	 */
+	bool used_only;
+	void (*each_volume)(const struct platter_used_volume *volume, void *closure);
+	void *closure;
 };
 
 #define PLATTER_MAX_HASHES 4
@@ -65,6 +88,7 @@ struct platter_copy_result {
 	uint64_t kept;   /* of these already there when work resumed */
 	uint64_t shared; /* of these shared with the source instead of copied */
 	uint64_t stored; /* bytes that the target takes up; UINT64_MAX for a stream */
+	uint64_t unused; /* of `zero`: left out because nothing uses them (used_only) */
 	double seconds;
 	bool verified;
 	struct platter_hash hashes[PLATTER_MAX_HASHES];

@@ -74,7 +74,8 @@ pl_api_disk_of(const struct pl_place *place, struct pl_disk *file, const char *n
 	       struct platter_disk **ret, struct platter_error *err)
 {
 	PL_AUTOFREE struct platter_disk *disk = malloc(sizeof *disk);
-	int r = disk ? pl_place_of_file(place, file, name, &disk->place, err) : pl_no_memory(err);
+	int r = disk ? pl_place_of_disk(place, file, true, name, &disk->place, err)
+		     : pl_no_memory(err);
 
 	if (r < 0) {
 		pl_disk_unref(file);

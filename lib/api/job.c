@@ -6,6 +6,24 @@
 #include "create.h"
 #include "measure.h"
 #include "progress.h"
+#include "used.h"
+
+static int
+create_used(struct pl_place *source, const char *target,
+	    const struct platter_create_options *options, struct platter_progress *progress,
+	    struct platter_copy_result *ret, struct platter_error *err)
+{
+	struct pl_place *used;
+	uint64_t unused;
+	int r = pl_place_used(source, options->each_volume, options->closure, &used, &unused, err);
+
+	if (r < 0)
+		return r;
+	r = pl_create(used, target, options, progress, ret, err);
+	ret->unused = unused;
+	pl_place_close(used);
+	return r;
+}
 
 int
 platter_create(struct platter_disk *source, const char *target,
@@ -23,7 +41,8 @@ platter_create(struct platter_disk *source, const char *target,
 	if (r < 0)
 		return r;
 	pl_meter_start(&clock, NULL, "", 0);
-	r = pl_create(source->place, target, &o, progress, &result, err);
+	r = o.used_only ? create_used(source->place, target, &o, progress, &result, err)
+			: pl_create(source->place, target, &o, progress, &result, err);
 	result.seconds = pl_meter_seconds(&clock);
 	if (ret)
 		*ret = result;

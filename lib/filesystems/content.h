@@ -42,6 +42,11 @@ struct pl_content_driver {
 	/* See volume.h.  NULL: it is only recognised. */
 	int (*open)(const struct pl_volume_request *request, struct pl_volume **ret,
 		    struct platter_error *err);
+	/*
+	 * For contents without files: the ranges of the disk whose bytes matter, as that of a
+	 * volume says.  NULL: all of it.
+	 */
+	int (*used)(struct pl_disk *disk, struct pl_ranges *used, struct platter_error *err);
 	/* Names of the trees of the same files that open() can show; NULL: one.  Ends with NULL. */
 	const char *const *views;
 };

@@ -691,7 +691,7 @@ pl_place_open(const char *name, const char *format, unsigned flags, struct pl_pl
 }
 
 int
-pl_place_of_file(const struct pl_place *place, struct pl_disk *file, const char *name,
+pl_place_of_disk(const struct pl_place *place, struct pl_disk *disk, bool is_file, const char *name,
 		 struct pl_place **ret, struct platter_error *err)
 {
 	struct pl_place *p = calloc(1, sizeof *p);
@@ -709,8 +709,8 @@ pl_place_of_file(const struct pl_place *place, struct pl_disk *file, const char 
 		p->is_file[i] = place->is_file[i];
 		push(p, pl_disk_ref(place->layers[i]));
 	}
-	p->is_file[p->nr_layers] = true;
-	push(p, file);
+	p->is_file[p->nr_layers] = is_file;
+	push(p, disk);
 	*ret = p;
 	return 0;
 }

@@ -41,11 +41,11 @@ int pl_place_open_files(const char *name, const char *format, unsigned flags,
 			struct pl_parents *given, struct pl_place **ret, struct platter_error *err);
 
 /*
- * The place of a file that was found in the volume of `place`: its layers, and `file`, whose
- * reference is taken over if this succeeds.
+ * The layers of `place`, and `disk` on top, whose reference is taken over if this succeeds; a
+ * file that was found in the volume, or a view of what is there.
  */
-int pl_place_of_file(const struct pl_place *place, struct pl_disk *file, const char *name,
-		     struct pl_place **ret, struct platter_error *err);
+int pl_place_of_disk(const struct pl_place *place, struct pl_disk *disk, bool is_file,
+		     const char *name, struct pl_place **ret, struct platter_error *err);
 
 void pl_place_close(struct pl_place *place);
 

@@ -79,8 +79,27 @@ swap_identify(struct pl_disk *disk, struct pl_content *c, struct platter_error *
 	return -ENOENT;
 }
 
+/* Pages that were swapped out are worthless after a start; only what mkswap wrote stays. */
+static int
+swap_used(struct pl_disk *disk, struct pl_ranges *used, struct platter_error *err)
+{
+	uint8_t head[KIB(64)];
+	int r = pl_read_padded(disk, head, sizeof head, 0, NULL, err);
+
+	for (uint32_t page = 4096; page <= sizeof head && r == 0; page *= 2)
+		for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+			if (!memcmp(head + page - 10, kinds[i].signature,
+				    strlen(kinds[i].signature)))
+				return kinds[i].hibernated
+					       ? pl_unsupported(err, PLATTER_NO_OFFSET,
+								"it holds a hibernated system")
+					       : pl_ranges_add(used, 0, page, err);
+	return r < 0 ? r : pl_corrupt(err, 4086, "the signature of swap is gone");
+}
+
 const struct pl_content_driver pl_content_swap = {
 	.info = { .name = "swap", .longname = "Linux swap" },
 	.usage = "other",
 	.identify = swap_identify,
+	.used = swap_used,
 };
