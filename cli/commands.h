@@ -29,6 +29,9 @@ int command_formats(const struct arguments *args);
 int command_ls(const struct arguments *args);
 int command_tree(const struct arguments *args);
 int command_find(const struct arguments *args);
+int command_extract(const struct arguments *args);
+int command_export(const struct arguments *args);
+int command_df(const struct arguments *args);
 int command_cat(const struct arguments *args);
 int command_hash(const struct arguments *args);
 

@@ -37,6 +37,9 @@ static const struct {
 	{ "find", command_find },
 	{ "cat", command_cat },
 	{ "hash", command_hash },
+	{ "extract", command_extract },
+	{ "export", command_export },
+	{ "df", command_df },
 	{ "formats", command_formats },
 };
 

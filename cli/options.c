@@ -91,6 +91,14 @@ const struct option_info option_table[NR_OPTIONS] = {
 		       "files, folders (d), links, pipes, sockets or devices (c, b)" },
 	[OPT_SIZE_TEST] = { "size", 0, OPTION_TEXT, "[+|-]SIZE", NULL,
 			    "of this size, larger (+) or smaller (-)" },
+	[OPT_FOLDER] = { "directory", 'C', OPTION_TEXT, "DIR", NULL,
+			 "where to, made if it is not there; else the current folder" },
+	[OPT_NO_OWNER] = { "no-owner", 0, OPTION_FLAG, NULL, NULL,
+			   "leave the files to you, even as root" },
+	[OPT_STREAMS] = { "streams", 0, OPTION_FLAG, NULL, NULL,
+			  "alternate streams and forks too, as files NAME:STREAM" },
+	[OPT_TAR] = { "tar", 0, OPTION_FLAG, NULL, NULL,
+		      "as a tar archive (the only kind so far)" },
 	[OPT_USED_ONLY] = { "used-only", 0, OPTION_FLAG, NULL, NULL,
 			    "store only what the file systems of the source use" },
 	[OPT_BACKUP] = { "backup", 0, OPTION_FLAG, NULL, NULL,
@@ -143,6 +151,12 @@ static const enum option_id tree_options[] = { OPT_LONG, READING, COMMON, OPT_HE
 static const enum option_id find_options[] = { OPT_NAME,      OPT_INAME, OPT_TYPE,
 					       OPT_SIZE_TEST, OPT_NEWER, OPT_LONG,
 					       READING,       COMMON,    OPT_HELP };
+static const enum option_id extract_options[] = { OPT_FOLDER,       OPT_FORCE,   OPT_NO_OWNER,
+						  OPT_STREAMS,      OPT_DELETED, READING,
+						  COMMON_WITH_WORK, OPT_HELP };
+static const enum option_id export_options[] = { OPT_TAR, READING, OPT_QUIET, OPT_PROGRESS,
+						 OPT_HELP };
+static const enum option_id df_options[] = { READING, COMMON, OPT_HELP };
 static const enum option_id cat_options[] = { OPT_STREAM, READING, OPT_HELP };
 static const enum option_id hash_options[] = { OPT_HASH, OPT_RECURSIVE, READING, COMMON_WITH_WORK,
 					       OPT_HELP };
@@ -258,6 +272,17 @@ const struct verb verb_table[] = {
 	  "  platter cat disk.vhdx@2:/etc/fstab\n"
 	  "  platter cat --stream Zone.Identifier disk.vhdx@2:/Users/me/setup.exe\n",
 	  cat_options },
+	{ "extract", "PLACE...", 1, UINT32_MAX, "copy files inside to a folder",
+	  "A folder inside comes with all that is in it; of a whole volume, what is in its root.\n"
+	  "Nothing is written outside of DIR, whatever names and links the file system holds.\n",
+	  "  platter extract disk.vhdx@2:/Users/me -C rescued\n"
+	  "  platter extract --deleted card.img@1 -C found\n",
+	  extract_options },
+	{ "export", "PLACE", 1, 1, "write files inside to standard output as an archive",
+	  "A tar archive in the pax format, with holes, links, owners and extended attributes.\n",
+	  "  platter export disk.qcow2@2:/home --tar | zstd >home.tar.zst\n", export_options },
+	{ "df", "PLACE...", 1, UINT32_MAX, "say how full the file systems inside are",
+	  "Of a disk with partitions, of each.\n", "  platter df laptop.qcow2\n", df_options },
 	{ "hash", "PLACE...", 1, UINT32_MAX, "hash files inside, or disks",
 	  "SHA-256, or what --hash lists, in the form that sha256sum -c reads.\n",
 	  "  platter hash disk.qcow2\n"

@@ -116,6 +116,9 @@ PLATTER_API void platter_volume_close(struct platter_volume *volume); /* NULL is
 /* The place as given; valid until the volume is closed. */
 PLATTER_API const char *platter_volume_name(const struct platter_volume *volume);
 
+/* What the place says of where it starts: "/etc" of disk.img@2:/etc; "/" the root. */
+PLATTER_API const char *platter_volume_path(const struct platter_volume *volume);
+
 /* The node that the place led to: the root, or what its path names. */
 PLATTER_API struct platter_node platter_volume_start(const struct platter_volume *volume);
 
@@ -244,6 +247,102 @@ PLATTER_API int platter_hash_files(
 	struct platter_volume *volume, struct platter_node node, const char *hashes,
 	void (*each)(const struct platter_hashed_file *file, void *closure), void *closure,
 	struct platter_progress *progress, struct platter_error *err);
+
+enum platter_volume_state {
+	PLATTER_STATE_UNKNOWN,
+	PLATTER_STATE_CLEAN,
+	PLATTER_STATE_DIRTY,      /* was not unmounted; what the tree says may be behind */
+	PLATTER_STATE_RECOVERED,  /* its journal held changes: they are seen, and not written */
+	PLATTER_STATE_HIBERNATED, /* a system sleeps on it and must find it unchanged */
+};
+
+/* A file system's space, in bytes. */
+struct platter_space {
+	const char *content; /* "ext4", ...; valid until the volume is closed */
+	uint64_t size;       /* that it covers */
+	uint64_t used, free; /* UINT64_MAX: it does not tell */
+	uint32_t block_size; /* 0 unknown */
+	enum platter_volume_state state;
+};
+
+/*
+ * How full a volume is: by its own count of free blocks, or where it keeps none by its map.
+ * Errors: -ENOTSUP: a disk with partitions, each of which is a volume.
+ */
+PLATTER_API int platter_volume_space(struct platter_volume *volume, struct platter_space *ret,
+				     struct platter_error *err);
+
+enum platter_extract_outcome {
+	PLATTER_EXTRACT_RENAMED,    /* it has another name outside, which `message` tells */
+	PLATTER_EXTRACT_INCOMPLETE, /* it is there, but for what `message` tells */
+	PLATTER_EXTRACT_SKIPPED,    /* left out */
+	PLATTER_EXTRACT_FAILED,     /* could not be read or written */
+};
+
+/* What did not go as the file system has it; valid during the call. */
+struct platter_extract_note {
+	enum platter_extract_outcome outcome;
+	const char *path; /* inside, from where the extraction begins */
+	const char *message;
+};
+
+struct platter_extract_options {
+	size_t size;    /* sizeof(struct platter_extract_options) */
+	bool overwrite; /* replace files that exist; else they are skipped */
+	bool no_owner;  /* leave files to the caller, even if that is root */
+	bool streams;   /* alternate streams and forks too, as files called NAME:STREAM */
+	bool deleted;   /* what was deleted in the whole volume, as far as it can be recovered */
+	/* Called for each note, from one thread at a time; may be NULL. */
+	void (*note)(const struct platter_extract_note *note, void *closure);
+	void *closure;
+};
+
+struct platter_extract_result {
+	uint64_t files, folders, links, others; /* made; links: hard and symbolic ones */
+	uint64_t bytes;                         /* contents of the files, holes included */
+	uint64_t renamed, incomplete, skipped, failed;
+	double seconds;
+};
+
+/*
+ * Copy `node`, with all that is below it if it is a folder, into `folder`, which is made if it
+ * does not exist.  It is called `name` there; NULL: what is in the folder goes straight into
+ * `folder`.  Holes stay holes.  Times, modes, hard and symbolic links and extended attributes
+ * are kept, owners and devices if the caller is root.
+ *
+ * Nothing is written outside of `folder`, whatever names and links the file system holds:
+ * names that would lead out of it, or that are there twice, are changed.  A file appears
+ * under its name when it is whole.  What cannot be read is noted, and the rest goes on.
+ * Errors: -ENOSPC, -EACCES, -EROFS, -ENOTDIR, -EIO: nothing more can be written; -ECANCELED;
+ * -ENOTSUP (deleted): nothing is left of deleted files.
+ */
+PLATTER_API int platter_extract(struct platter_volume *volume, struct platter_node node,
+				const char *name, const char *folder,
+				const struct platter_extract_options *options,
+				struct platter_progress *progress,
+				struct platter_extract_result *ret, struct platter_error *err);
+
+struct platter_export_result {
+	uint64_t entries; /* of the archive */
+	uint64_t bytes;   /* contents of its files, holes included */
+	uint64_t failed;  /* could not be read, and are not in it */
+	double seconds;
+};
+
+/*
+ * Write `node`, with all that is below it, to the file descriptor `fd` as a tar archive in the
+ * pax format: with owners, modes, times, links, devices and extended attributes, and holes as
+ * GNU tar writes them.  `name` is what it is called in the archive; NULL: a folder's files have
+ * no folder in front of them.  `note` is told of what could not be read; a file that fails
+ * halfway is filled up with zeros and noted.
+ * Errors: -EPIPE, -ENOSPC, -EIO: it could not be written; -ECANCELED.
+ */
+PLATTER_API int platter_export_tar(struct platter_volume *volume, struct platter_node node,
+				   const char *name, int fd,
+				   void (*note)(const struct platter_extract_note *note,
+						void *closure),
+				   void *closure, struct platter_progress *progress,
+				   struct platter_export_result *ret, struct platter_error *err);
 
 #ifdef __cplusplus
 }

@@ -21,7 +21,7 @@ extern "C" {
 struct platter_progress_event {
 	/*
 	 * "copying", "verifying", "comparing", "checking", "reading", "hashing", "measuring",
-	 * "merging", "compacting"
+	 * "merging", "compacting", "extracting", "exporting"
 	 */
 	const char *phase;
 	uint64_t done;  /* bytes of the disk dealt with in this phase */

@@ -3,6 +3,8 @@
 #include <platter/files.h>
 
 #include "api.h"
+#include "export.h"
+#include "extract.h"
 #include "hash-files.h"
 #include "tree.h"
 
@@ -61,6 +63,12 @@ const char *
 platter_volume_name(const struct platter_volume *volume)
 {
 	return volume->place->name;
+}
+
+const char *
+platter_volume_path(const struct platter_volume *volume)
+{
+	return volume->place->path;
 }
 
 struct platter_node
@@ -252,6 +260,15 @@ platter_volume_deleted(struct platter_volume *volume,
 }
 
 int
+platter_volume_space(struct platter_volume *volume, struct platter_space *ret,
+		     struct platter_error *err)
+{
+	if (!volume || !ret)
+		return pl_invalid(err, "no volume");
+	return pl_volume_space(volume->place->volume, ret, err);
+}
+
+int
 platter_hash_files(struct platter_volume *volume, struct platter_node node, const char *hashes,
 		   void (*each)(const struct platter_hashed_file *file, void *closure),
 		   void *closure, struct platter_progress *progress, struct platter_error *err)
@@ -260,4 +277,44 @@ platter_hash_files(struct platter_volume *volume, struct platter_node node, cons
 		return pl_invalid(err, "no volume or no hashes");
 	return pl_hash_files(volume->place->volume, id_of(node), hashes, each, closure, progress,
 			     err);
+}
+
+int
+platter_extract(struct platter_volume *volume, struct platter_node node, const char *name,
+		const char *folder, const struct platter_extract_options *options,
+		struct platter_progress *progress, struct platter_extract_result *ret,
+		struct platter_error *err)
+{
+	struct platter_extract_result result = { 0 };
+	struct platter_extract_options o;
+	int r;
+
+	if (!volume || !folder || (name && !*name))
+		return pl_invalid(err, "no volume, or nowhere to extract to");
+	r = pl_api_options(&o, sizeof o, options, err);
+	if (r < 0)
+		return r;
+	r = pl_extract(volume->place->volume, id_of(node), name, folder, &o, progress, &result,
+		       err);
+	if (ret)
+		*ret = result;
+	return r;
+}
+
+int
+platter_export_tar(struct platter_volume *volume, struct platter_node node, const char *name,
+		   int fd, void (*note)(const struct platter_extract_note *note, void *closure),
+		   void *closure, struct platter_progress *progress,
+		   struct platter_export_result *ret, struct platter_error *err)
+{
+	struct platter_export_result result = { 0 };
+	int r;
+
+	if (!volume || fd < 0 || (name && !*name))
+		return pl_invalid(err, "no volume, or nowhere to write to");
+	r = pl_export_tar(volume->place->volume, id_of(node), name, fd, note, closure, progress,
+			  &result, err);
+	if (ret)
+		*ret = result;
+	return r;
 }

@@ -250,6 +250,35 @@ pl_volume_used(struct pl_volume *v, struct pl_ranges *used, char **ret_why,
 	return r;
 }
 
+int
+pl_volume_space(struct pl_volume *v, struct platter_space *ret, struct platter_error *err)
+{
+	PL_AUTOFREE char *why = NULL;
+	struct pl_ranges used = { 0 };
+	int r = 0;
+
+	if (!v->driver)
+		return pl_unsupported(err, PLATTER_NO_OFFSET, "'%s' has several volumes",
+				      v->disk->name);
+	*ret = (struct platter_space){
+		.content = v->driver->info.name,
+		.size = v->size,
+		.used = UINT64_MAX,
+		.free = v->free,
+		.block_size = v->block_size,
+		.state = v->state,
+	};
+	if (v->free == UINT64_MAX && v->ops->used) {
+		r = pl_volume_used(v, &used, &why, err);
+		if (r == 0 && !why)
+			ret->free = v->size - pl_ranges_bytes(&used);
+		pl_ranges_done(&used);
+	}
+	if (ret->free != UINT64_MAX)
+		ret->used = v->size - PL_MIN(ret->free, v->size);
+	return r;
+}
+
 /* The next character of a name; bytes that are no UTF-8 stand for themselves, past Unicode. */
 static uint32_t
 next_character(const char *name, size_t n, size_t *at)

@@ -75,14 +75,6 @@ struct pl_deleted {
 typedef int pl_deleted_fn(void *closure, const struct pl_deleted *deleted,
 			  struct platter_error *err);
 
-enum platter_volume_state {
-	PLATTER_STATE_UNKNOWN,
-	PLATTER_STATE_CLEAN,
-	PLATTER_STATE_DIRTY,      /* was not unmounted; what the tree says may be behind */
-	PLATTER_STATE_RECOVERED,  /* its journal held changes: they are seen, and not written */
-	PLATTER_STATE_HIBERNATED, /* a system sleeps on it and must find it unchanged */
-};
-
 struct pl_volume;
 
 /* A driver's operations; NULL is allowed where it says so. */
@@ -211,6 +203,9 @@ int pl_volume_open_file(struct pl_volume *v, struct pl_node_id id, const char *s
  */
 int pl_volume_used(struct pl_volume *v, struct pl_ranges *used, char **ret_why,
 		   struct platter_error *err);
+
+/* How full it is; see platter_volume_space(). */
+int pl_volume_space(struct pl_volume *v, struct platter_space *ret, struct platter_error *err);
 
 /* Are two names one, without regard to case?  Unicode's simple folding. */
 bool pl_names_equal_folded(const char *a, size_t a_length, const char *b, size_t b_length);
