@@ -31,4 +31,25 @@ extern const struct pl_codec pl_codec_zlib;
 /* A zstd frame, RFC 8878. */
 extern const struct pl_codec pl_codec_zstd;
 
+/*
+ * What is only unpacked.  unpack() decodes all of `in`, which holds one piece, into at most
+ * `room` bytes; *ret: how many.  The decoder wants just as many as there are.
+ */
+struct pl_unpacker {
+	struct pl_decoder decoder;
+	int (*unpack)(const uint8_t *in, size_t n, uint8_t *out, size_t room, size_t *ret,
+		      struct platter_error *err);
+};
+extern const struct pl_unpacker pl_unpack_zlib; /* RFC 1950 */
+extern const struct pl_unpacker pl_unpack_zstd; /* RFC 8878 */
+extern const struct pl_unpacker pl_unpack_lz4;  /* a block without a frame */
+extern const struct pl_unpacker pl_unpack_lzo;  /* LZO1X */
+extern const struct pl_unpacker pl_unpack_xz;   /* the .xz container, with filters */
+extern const struct pl_unpacker pl_unpack_lzma; /* the .lzma container of the LZMA SDK */
+
+/* What a pl_unpacker's decoder does. */
+int pl_unpack_exactly(const struct pl_decoder *decoder, const uint8_t *in, size_t in_size,
+		      uint8_t *out, size_t out_size, uint64_t chunk_offset,
+		      struct platter_error *err);
+
 #endif

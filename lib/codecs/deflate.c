@@ -199,3 +199,26 @@ const struct pl_codec pl_codec_zlib = {
 	.encode = encode_zlib,
 	.decoder = &decoder_zlib,
 };
+
+static int
+unpack_zlib(const uint8_t *in, size_t n, uint8_t *out, size_t room, size_t *ret,
+	    struct platter_error *err)
+{
+	struct context *c = pl_per_thread_get(&contexts);
+	struct libdeflate_decompressor *d = c ? get_decompressor(c) : NULL;
+	size_t in_used;
+
+	if (!d)
+		return pl_no_memory(err);
+	if (libdeflate_zlib_decompress_ex(d, in, n, out, room, &in_used, ret) != LIBDEFLATE_SUCCESS)
+		return pl_corrupt(err, PLATTER_NO_OFFSET,
+				  "damaged zlib stream of %zu bytes, or one that holds more than "
+				  "%zu",
+				  n, room);
+	return 0;
+}
+
+const struct pl_unpacker pl_unpack_zlib = {
+	.decoder = { .name = "zlib", .decode = pl_unpack_exactly },
+	.unpack = unpack_zlib,
+};

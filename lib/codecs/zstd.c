@@ -110,3 +110,30 @@ const struct pl_codec pl_codec_zstd = {
 	.encode = encode,
 	.decoder = &decoder_zstd,
 };
+
+static int
+unpack(const uint8_t *in, size_t n, uint8_t *out, size_t room, size_t *ret,
+       struct platter_error *err)
+{
+	struct context *c = pl_per_thread_get(&contexts);
+	size_t frame, done;
+
+	if (c && !c->dctx)
+		c->dctx = ZSTD_createDCtx();
+	if (!c || !c->dctx)
+		return pl_no_memory(err);
+	if (!has_magic(in, n))
+		return pl_corrupt(err, PLATTER_NO_OFFSET, "no zstd frame in %zu bytes", n);
+	frame = ZSTD_findFrameCompressedSize(in, n);
+	done = ZSTD_isError(frame) ? frame : ZSTD_decompressDCtx(c->dctx, out, room, in, frame);
+	if (ZSTD_isError(done))
+		return pl_corrupt(err, PLATTER_NO_OFFSET, "damaged zstd frame: %s",
+				  ZSTD_getErrorName(done));
+	*ret = done;
+	return 0;
+}
+
+const struct pl_unpacker pl_unpack_zstd = {
+	.decoder = { .name = "zstd", .decode = pl_unpack_exactly },
+	.unpack = unpack,
+};

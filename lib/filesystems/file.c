@@ -33,7 +33,7 @@ static bool
 goes_on(const struct pl_run *last, const struct pl_run *run)
 {
 	if (last->kind != run->kind || last->offset + last->length != run->offset ||
-	    last->decoder || run->decoder)
+	    last->decoder || run->decoder || last->below != run->below)
 		return false;
 	return run->kind != PLATTER_DATA || last->stored + last->length == run->stored;
 }
@@ -134,6 +134,8 @@ file_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_exten
 	if (run->kind != PLATTER_DATA)
 		return 0;
 	ret->below = f->below;
+	if (run->below)
+		ret->below = run->below;
 	if (!run->decoder) {
 		ret->stored_offset = run->stored + into;
 	} else if (run->skip) {
@@ -162,6 +164,8 @@ file_free(struct pl_disk *disk)
 
 	if (f->pieces)
 		pl_disk_unref(&f->pieces->disk);
+	for (size_t i = 0; i < f->runs.nr; i++)
+		pl_disk_unref(f->runs.run[i].below);
 	pl_runs_done(&f->runs);
 	pl_disk_unref(f->below);
 	pl_disk_done(disk);
@@ -191,7 +195,7 @@ pieces_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_ext
 	*ret = (struct pl_extent){
 		.length = run->chunk_length - into,
 		.kind = PLATTER_DATA,
-		.below = f->below,
+		.below = run->below ? run->below : f->below,
 		.stored_offset = run->stored,
 		.decoder = run->decoder,
 		.stored_length = run->stored_length,
@@ -257,10 +261,17 @@ pl_file_new(struct pl_disk *below, struct pl_runs *runs, uint64_t size, const ch
 	f->below = pl_disk_ref(below);
 	r = pl_disk_init(&f->disk, &file_ops, name, err);
 	f->disk.size = size;
-	for (size_t i = 0; i < f->runs.nr && !skips; i++)
-		skips = f->runs.run[i].skip;
 	if (r == 0)
 		r = pl_disk_stack(&f->disk, below, err);
+	for (size_t i = 0; i < f->runs.nr; i++) {
+		const struct pl_run *run = &f->runs.run[i];
+
+		skips |= run->skip > 0;
+		if (run->below)
+			pl_disk_ref(run->below);
+		if (run->below && r == 0)
+			r = pl_disk_stack(&f->disk, run->below, err);
+	}
 	if (r == 0 && skips)
 		r = add_pieces(f, err);
 	if (r < 0) {

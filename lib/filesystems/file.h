@@ -16,7 +16,8 @@
 /* Bytes [offset, offset + length) of a file. */
 struct pl_run {
 	uint64_t offset, length;
-	uint64_t stored;                  /* DATA: where, in the disk below */
+	uint64_t stored;       /* DATA: where, in the disk below */
+	struct pl_disk *below; /* DATA: another disk than the file's; the file keeps a reference */
 	const struct pl_decoder *decoder; /* DATA: NULL: stored as is */
 	uint32_t stored_length;           /* with a decoder: bytes stored for the chunk, */
 	uint32_t chunk_length;            /* what it decodes to, */

@@ -3,6 +3,7 @@
  * squashfs/identify.c - the superblock of SquashFS, at byte 0; little-endian since
  * version 4, of either order before
  */
+#include "squashfs.h"
 #include "superblock.h"
 
 enum {
@@ -78,4 +79,5 @@ const struct pl_content_driver pl_content_squashfs = {
 	.info = { .name = "squashfs", .longname = "SquashFS" },
 	.usage = "filesystem",
 	.identify = squashfs_identify,
+	.open = pl_squashfs_open,
 };
