@@ -163,6 +163,21 @@ pl_block_table_set(struct pl_block_table *t, uint64_t at, size_t n, const void *
 }
 
 int
+pl_block_table_blank(struct pl_disk *file, uint64_t at, uint64_t n, struct platter_error *err)
+{
+	size_t piece = (size_t)PL_MIN(n, STORE_PIECE);
+	PL_AUTOFREE uint8_t *ones_of_piece = malloc(piece + 1);
+	int r = 0;
+
+	if (!ones_of_piece)
+		return pl_no_memory(err);
+	memset(ones_of_piece, 0xff, piece);
+	for (uint64_t done = 0; done < n && r == 0; done += piece)
+		r = pl_write(file, ones_of_piece, (size_t)PL_MIN(n - done, piece), at + done, err);
+	return r;
+}
+
+int
 pl_block_table_skip(struct pl_block_table *t, uint64_t at, uint64_t end, uint64_t *ret,
 		    struct platter_error *err)
 {

@@ -43,6 +43,9 @@ int pl_block_table_get(struct pl_block_table *t, uint64_t at, size_t n, const ui
 int pl_block_table_set(struct pl_block_table *t, uint64_t at, size_t n, const void *entry,
 		       struct platter_error *err);
 
+/* Write n bytes of a table to come at byte `at` of `file`: entries, all ones, that say "nothing". */
+int pl_block_table_blank(struct pl_disk *file, uint64_t at, uint64_t n, struct platter_error *err);
+
 /* Where in [at, end) the first byte is that is not `absent`; `end` if there is none. */
 int pl_block_table_skip(struct pl_block_table *t, uint64_t at, uint64_t end, uint64_t *ret,
 			struct platter_error *err);

@@ -179,6 +179,16 @@ pl_staged_new(struct pl_disk *file, struct pl_disk **ret, struct platter_error *
 	return 0;
 }
 
+void
+pl_staged_follow(struct pl_disk *staged)
+{
+	struct staged *s = staged_of(staged);
+
+	pthread_rwlock_wrlock(&s->lock);
+	staged->size = PL_MAX(staged->size, s->file->size);
+	pthread_rwlock_unlock(&s->lock);
+}
+
 uint64_t
 pl_staged_bytes(struct pl_disk *staged)
 {

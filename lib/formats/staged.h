@@ -16,6 +16,9 @@
 
 int pl_staged_new(struct pl_disk *file, struct pl_disk **ret, struct platter_error *err);
 
+/* The file became longer: so does the disk over it. */
+void pl_staged_follow(struct pl_disk *staged);
+
 /* Bytes that wait. */
 uint64_t pl_staged_bytes(struct pl_disk *staged);
 

@@ -119,6 +119,7 @@ pl_store_extend(struct pl_store *s, uint64_t n, uint64_t *ret_at, struct platter
 		r = pl_resize(s->file, end, err);
 	if (r < 0)
 		return r;
+	pl_staged_follow(s->staged);
 	s->frontier = end;
 	*ret_at = at;
 	if (s->ops->extended)
@@ -127,6 +128,22 @@ pl_store_extend(struct pl_store *s, uint64_t n, uint64_t *ret_at, struct platter
 	if (r == 0 && at < before)
 		r = pl_zero(s->file, at, PL_MIN(n, before - at), PL_ZERO_MAY_UNMAP, err);
 	return r;
+}
+
+int
+pl_store_reload(struct pl_store *s, struct pl_block_table *t, uint64_t offset, uint64_t bytes,
+		struct platter_error *err)
+{
+	struct pl_block_table table = { 0 };
+	int r;
+
+	pl_staged_follow(s->staged);
+	r = pl_block_table_init(&table, s->staged, offset, bytes, t->absent, err);
+	if (r < 0)
+		return r;
+	pl_block_table_done(t);
+	*t = table;
+	return 0;
 }
 
 /* A new room behind all others. */

@@ -13,7 +13,7 @@
 #ifndef PL_STORE_H
 #define PL_STORE_H
 
-#include "disk.h"
+#include "blocks.h"
 
 struct pl_store;
 
@@ -93,6 +93,13 @@ int pl_store_begin(struct pl_store *s, struct platter_error *err);
 
 /* n bytes at the frontier, on which the file then reads as zeros; not beyond a device's end. */
 int pl_store_extend(struct pl_store *s, uint64_t n, uint64_t *ret_at, struct platter_error *err);
+
+/*
+ * Exchange a table that is read through `staged` for the one of `bytes` at `offset`, which is in
+ * the file already; nothing of the old one waits.
+ */
+int pl_store_reload(struct pl_store *s, struct pl_block_table *t, uint64_t offset, uint64_t bytes,
+		    struct platter_error *err);
 
 /* Commit what is staged, with the flushes around it that make its order certain. */
 int pl_store_commit(struct pl_store *s, struct platter_error *err);

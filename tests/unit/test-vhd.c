@@ -117,6 +117,32 @@ TEST(a_dynamic_disk_reads_its_blocks_and_zeros_elsewhere)
 	EXPECT_STR(check_image("vhd", disk), "");
 }
 
+/* The disk of make_dynamic() at another size, in `file`. */
+static void
+grow_dynamic(struct pl_disk *file, uint64_t size)
+{
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+
+	EXPECT_OK(open_image("vhd", file, NULL, PLATTER_OPEN_WRITE, &disk));
+	EXPECT_OK(pl_resize(disk, size, &err));
+	pl_disk_unref(PL_STEAL(disk));
+	EXPECT_OK(open_image("vhd", file, NULL, 0, &disk));
+	EXPECT_EQ(disk->size, size);
+	EXPECT(holds(disk, 0, BLOCK, 0));
+	EXPECT(holds(disk, BLOCK, 2048, 'a'));
+	EXPECT(holds(disk, 3 * BLOCK, BLOCK, 'c'));
+	EXPECT(holds(disk, 4 * BLOCK, (size_t)size - 4 * BLOCK, 0));
+	EXPECT_STR(check_image("vhd", disk), "");
+}
+
+TEST(a_table_without_room_moves_behind_the_blocks)
+{
+	PL_AUTOFREE uint8_t *bytes = make_dynamic(VHD_DYNAMIC);
+	PL_AUTOUNREF struct pl_disk *file = memory_file(bytes, FILE_SIZE, "disk.vhd");
+
+	grow_dynamic(file, 3000 * BLOCK);
+}
+
 /* Each row breaks one field of both footers; the error points there. */
 static const struct {
 	const char *label;

@@ -163,13 +163,10 @@ switch_header(struct parallels *p, struct platter_error *err)
 static int
 reload_bat(struct parallels *p, uint64_t nr, struct platter_error *err)
 {
-	struct pl_block_table bat = { 0 };
-	int r = pl_block_table_init(&bat, p->store.staged, HEADER_SIZE, nr * 4, 0, err);
+	int r = pl_store_reload(&p->store, &p->bat, HEADER_SIZE, nr * 4, err);
 
 	if (r < 0)
 		return r;
-	pl_block_table_done(&p->bat);
-	p->bat = bat;
 	p->bat_end = HEADER_SIZE + nr * 4;
 	return 0;
 }

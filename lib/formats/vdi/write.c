@@ -101,20 +101,6 @@ pl_vdi_flush(struct pl_disk *disk, struct platter_error *err)
 	return pl_store_flush(&vdi_of(disk)->store, err);
 }
 
-/* Entries [first, nr) of the map at byte `at` of the file: blocks that were never written. */
-static int
-blank_entries(struct vdi *v, uint64_t at, uint64_t first, uint64_t nr, struct platter_error *err)
-{
-	uint8_t piece[4096];
-	int r = 0;
-
-	memset(piece, 0xff, sizeof piece);
-	for (; first < nr && r == 0; first += sizeof piece / 4)
-		r = pl_write(v->file, piece, (size_t)PL_MIN(sizeof piece, (nr - first) * 4),
-			     at + first * 4, err);
-	return r;
-}
-
 /* The header's fields that tell sizes and places lie in one sector: they change at once. */
 static int
 switch_header(struct vdi *v, uint64_t map_offset, struct platter_error *err)
@@ -136,15 +122,7 @@ switch_header(struct vdi *v, uint64_t map_offset, struct platter_error *err)
 static int
 reload_map(struct vdi *v, uint64_t map_offset, struct platter_error *err)
 {
-	struct pl_block_table map = { 0 };
-	int r = pl_block_table_init(&map, v->store.staged, map_offset, (uint64_t)v->nr_blocks * 4,
-				    0xff, err);
-
-	if (r < 0)
-		return r;
-	pl_block_table_done(&v->map);
-	v->map = map;
-	return 0;
+	return pl_store_reload(&v->store, &v->map, map_offset, (uint64_t)v->nr_blocks * 4, err);
 }
 
 /* A map that has no room where it is: into the room of the first blocks, which move. */
@@ -165,7 +143,7 @@ move_map(struct vdi *v, uint64_t nr, struct platter_error *err)
 	if (r == 0)
 		r = pl_store_vacate(&v->store, at, data, err);
 	if (r == 0)
-		r = blank_entries(v, at, 0, nr, err);
+		r = pl_block_table_blank(v->file, at, nr * 4, err);
 	for (uint64_t i = 0; i < v->nr_blocks && r == 0; i++) {
 		const uint8_t *p;
 		uint32_t old;
@@ -199,7 +177,8 @@ grow_map(struct vdi *v, uint64_t nr, struct platter_error *err)
 		at = v->data_offset;
 		r = move_map(v, nr, err);
 	} else {
-		r = blank_entries(v, at, v->nr_blocks, nr, err);
+		r = pl_block_table_blank(v->file, at + v->nr_blocks * 4ull, (nr - v->nr_blocks) * 4,
+					 err);
 	}
 	if (r < 0)
 		return r;

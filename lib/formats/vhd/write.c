@@ -240,29 +240,7 @@ switch_table(struct vhd *v, uint64_t offset, uint32_t nr, struct platter_error *
 static int
 reload_table(struct vhd *v, struct platter_error *err)
 {
-	struct pl_block_table table = { 0 };
-	int r = pl_block_table_init(&table, v->tables, v->table_offset, v->nr_blocks * 4, 0xff,
-				    err);
-
-	if (r < 0)
-		return r;
-	pl_block_table_done(&v->table);
-	v->table = table;
-	return 0;
-}
-
-/* Entries [first, nr) of a table at byte `at`: blocks that are not there. */
-static int
-blank_entries(struct vhd *v, uint64_t at, uint64_t first, uint64_t nr, struct platter_error *err)
-{
-	uint8_t piece[4096];
-	int r = 0;
-
-	memset(piece, 0xff, sizeof piece);
-	for (; first < nr && r == 0; first += sizeof piece / 4)
-		r = pl_write(v->file, piece, (size_t)PL_MIN(sizeof piece, (nr - first) * 4),
-			     at + first * 4, err);
-	return r;
+	return pl_store_reload(&v->store, &v->table, v->table_offset, v->nr_blocks * 4, err);
 }
 
 /* A longer table behind the blocks, with what the old one says. */
@@ -275,7 +253,7 @@ move_table(struct vhd *v, uint32_t nr, struct platter_error *err)
 	if (r == 0)
 		r = pl_store_extend(&v->store, room, &at, err);
 	if (r == 0)
-		r = blank_entries(v, at, 0, room / 4, err);
+		r = pl_block_table_blank(v->file, at, room, err);
 	for (uint64_t i = 0; i < v->nr_blocks && r == 0; i++) {
 		const uint8_t *entry;
 
@@ -295,7 +273,8 @@ grow(struct vhd *v, uint64_t size, struct platter_error *err)
 	if (nr > v->max_entries)
 		r = move_table(v, (uint32_t)nr, err);
 	else if (nr > v->nr_blocks)
-		r = blank_entries(v, v->table_offset, v->nr_blocks, nr, err);
+		r = pl_block_table_blank(v->file, v->table_offset + v->nr_blocks * 4,
+					 (nr - v->nr_blocks) * 4, err);
 	if (r < 0)
 		return r;
 	v->nr_blocks = nr;
