@@ -143,6 +143,23 @@ TEST(a_table_without_room_moves_behind_the_blocks)
 	grow_dynamic(file, 3000 * BLOCK);
 }
 
+/* The header counts entries that the table has no room for, or that say something. */
+TEST(a_table_that_is_counted_longer_than_it_is_leaves_what_follows_alone_when_the_disk_grows)
+{
+	static const uint32_t counts[] = { 128, 200, 100000 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		PL_AUTOFREE uint8_t *bytes = make_dynamic(VHD_DYNAMIC);
+		PL_AUTOUNREF struct pl_disk *file = NULL;
+
+		put_be32(bytes + HEADER + VHD_MAX_ENTRIES, counts[i]);
+		sign_header(bytes);
+		memset(bytes + TABLE + 4 * 5, 0, 512 - 4 * 5);
+		file = memory_file(bytes, FILE_SIZE, "disk.vhd");
+		grow_dynamic(file, PL_MIN(counts[i], 3000u) * BLOCK);
+	}
+}
+
 /* Each row breaks one field of both footers; the error points there. */
 static const struct {
 	const char *label;

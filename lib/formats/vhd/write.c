@@ -264,17 +264,37 @@ move_table(struct vhd *v, uint32_t nr, struct platter_error *err)
 	return r == 0 ? switch_table(v, at, nr, err) : r;
 }
 
+/*
+ * Can the table hold `nr` entries where it is?  That the header counts them says nothing of what
+ * stands there: they must be blank.
+ */
+static int
+has_room(struct vhd *v, uint64_t nr, bool *ret, struct platter_error *err)
+{
+	uint64_t at = v->table_offset + v->nr_blocks * 4, end = v->table_offset + nr * 4;
+	uint8_t piece[4096];
+	int r = 0;
+
+	*ret = nr <= v->max_entries && end <= v->file->size;
+	for (; *ret && at < end && r == 0; at += sizeof piece) {
+		size_t n = (size_t)PL_MIN(sizeof piece, end - at);
+
+		r = pl_read(v->file, piece, n, at, err);
+		for (size_t i = 0; i < n && r == 0; i++)
+			*ret &= piece[i] == 0xff;
+	}
+	return r;
+}
+
 static int
 grow(struct vhd *v, uint64_t size, struct platter_error *err)
 {
 	uint64_t nr = pl_div_round_up(size, v->block_size), old = v->disk.size;
-	int r = 0;
+	bool room;
+	int r = has_room(v, nr, &room, err);
 
-	if (nr > v->max_entries)
+	if (r == 0 && nr > v->nr_blocks && !room)
 		r = move_table(v, (uint32_t)nr, err);
-	else if (nr > v->nr_blocks)
-		r = pl_block_table_blank(v->file, v->table_offset + v->nr_blocks * 4,
-					 (nr - v->nr_blocks) * 4, err);
 	if (r < 0)
 		return r;
 	v->nr_blocks = nr;
