@@ -161,6 +161,44 @@ TEST(what_is_wrong_with_the_map_is_found)
 	}
 }
 
+/* Where anything may follow the map, it moves before it gets longer. */
+TEST(a_map_behind_the_data_leaves_what_follows_alone_when_the_disk_grows)
+{
+	static const size_t places[] = { 1, 3, 5 }; /* of the map, in blocks */
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		size_t at = DATA + places[i] * BLOCK, n = DATA + 8 * BLOCK;
+		PL_AUTOUNREF struct pl_disk *disk = NULL, *file = NULL;
+		PL_AUTOFREE uint8_t *bytes = calloc(1, n);
+		uint8_t buf[BLOCK];
+
+		printf("# map in block %zu\n", places[i]);
+		make_image();
+		memcpy(bytes, image, MAP);
+		put_le32(bytes + 340, (uint32_t)at);
+		put_le32(bytes + 388, 8);
+		memset(bytes + at, 0xff, NR * 4);
+		put_le32(bytes + at, 0);
+		put_le32(bytes + at + 4, 7);
+		put_le32(bytes + at + 8, (uint32_t)places[i] + 1); /* next to the map */
+		memset(bytes + DATA, 'a', BLOCK);
+		memset(bytes + DATA + 7 * BLOCK, 'b', BLOCK);
+		memset(bytes + at + BLOCK, 'c', BLOCK);
+		EXPECT_OK(pl_memory_new(bytes, n, "image", &file, &err));
+		EXPECT_OK(pl_image_open(file, NULL, "vdi", NULL, PLATTER_OPEN_WRITE, &disk, &err));
+		EXPECT_OK(pl_resize(disk, 5000 * BLOCK, &err));
+		pl_disk_unref(PL_STEAL(disk));
+		EXPECT_OK(pl_image_open(file, NULL, "vdi", NULL, 0, &disk, &err));
+		EXPECT_EQ(disk->size, 5000 * BLOCK);
+		for (size_t k = 0; k < 3; k++) {
+			EXPECT_OK(pl_read(disk, buf, BLOCK, k * BLOCK, &err));
+			EXPECT_EQ(buf[0], "abc"[k]);
+			EXPECT(!memcmp(buf, buf + 1, BLOCK - 1));
+		}
+		expect_kind(disk, 3 * BLOCK, PLATTER_HOLE, 4997 * BLOCK);
+	}
+}
+
 static const size_t sizes[] = { 512, 1536, MIB(1), MIB(2) + 512, MIB(9) + 37 * 512 };
 
 TEST(what_qemu_converts_reads_the_same)

@@ -125,15 +125,22 @@ reload_map(struct vdi *v, uint64_t map_offset, struct platter_error *err)
 	return pl_store_reload(&v->store, &v->map, map_offset, (uint64_t)v->nr_blocks * 4, err);
 }
 
-/* A map that has no room where it is: into the room of the first blocks, which move. */
+/*
+ * A map that has no room where it is goes into the room of the first blocks, which move; behind
+ * itself, if it stands there.
+ */
 static int
-move_map(struct vdi *v, uint64_t nr, struct platter_error *err)
+move_map(struct vdi *v, uint64_t nr, uint64_t *ret_at, struct platter_error *err)
 {
-	uint64_t unit = (uint64_t)v->block_size + v->extra, at = v->data_offset;
-	uint64_t gone = pl_div_round_up(nr * 4, unit), data = at + gone * unit;
+	uint64_t unit = (uint64_t)v->block_size + v->extra, first = v->data_offset, at = first;
+	uint64_t gone, data;
 	uint8_t entry[4];
 	int r;
 
+	if (v->map.offset >= first && v->map.offset < at + nr * 4)
+		at = v->map.offset + v->map.bytes;
+	gone = pl_div_round_up(at - first + nr * 4, unit);
+	data = first + gone * unit;
 	if (data > UINT32_MAX)
 		return pl_over_limit(err, DATA_OFFSET, "a block map of %" PRIu64 " bytes", nr * 4);
 	/* What waits is for the map that is there. */
@@ -141,7 +148,7 @@ move_map(struct vdi *v, uint64_t nr, struct platter_error *err)
 	if (r == 0 && v->store.frontier < data)
 		r = pl_store_extend(&v->store, data - v->store.frontier, &(uint64_t){ 0 }, err);
 	if (r == 0)
-		r = pl_store_vacate(&v->store, at, data, err);
+		r = pl_store_vacate(&v->store, first, data, err);
 	if (r == 0)
 		r = pl_block_table_blank(v->file, at, nr * 4, err);
 	for (uint64_t i = 0; i < v->nr_blocks && r == 0; i++) {
@@ -157,7 +164,8 @@ move_map(struct vdi *v, uint64_t nr, struct platter_error *err)
 	if (r < 0)
 		return r;
 	v->data_offset = (uint32_t)data;
-	v->nr_allocated -= (uint32_t)gone;
+	v->nr_allocated = (uint32_t)((v->store.frontier - data) / unit);
+	*ret_at = at;
 	return 0;
 }
 
@@ -173,13 +181,12 @@ grow_map(struct vdi *v, uint64_t nr, struct platter_error *err)
 	if (nr > DISCARDED)
 		return pl_over_limit(err, PLATTER_NO_OFFSET,
 				     "%" PRIu64 " blocks, limit of VDI is %u", nr, DISCARDED);
-	if (at < v->data_offset && at + nr * 4 > v->data_offset) {
-		at = v->data_offset;
-		r = move_map(v, nr, err);
-	} else {
+	/* What is between the map and the data is nobody's; behind the data anything may be. */
+	if (at >= v->data_offset || at + nr * 4 > v->data_offset)
+		r = move_map(v, nr, &at, err);
+	else
 		r = pl_block_table_blank(v->file, at + v->nr_blocks * 4ull, (nr - v->nr_blocks) * 4,
 					 err);
-	}
 	if (r < 0)
 		return r;
 	v->nr_blocks = (uint32_t)nr;
