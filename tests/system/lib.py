@@ -181,6 +181,25 @@ def run(args, *, input=None, stdin=None, stdout=None, status=0, timeout=60, cwd=
     return r
 
 
+# What changes files, or makes a change last.
+CHANGES = "write,pwrite64,pwritev,fallocate,ftruncate,copy_file_range,fsync,fdatasync,rename,renameat2,unlink"
+
+
+def kill_at_each_step(args, prepare, judge, most=400):
+    """After prepare(), run platter and kill it before its n-th change of a file; then judge(), for n = 1, 2, ... until
+    it comes to its end."""
+    need_tool("strace")
+    for n in range(1, most + 1):
+        prepare()
+        r = run(["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=" + CHANGES + f":signal=KILL:when={n}", PLATTER, *args],
+                status=(0, -signal.SIGKILL))
+        judge()
+        if r.status == 0:
+            expect(n > 3, f"{args} was done before it could be killed")
+            return n - 1
+    raise Failure(f"{args} was not done after {most} changes of files")
+
+
 def platter(*args, **how):
     """Run the command of the ordinary build."""
     return run([PLATTER, *args], **how)

@@ -3,6 +3,7 @@
 import glob
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -38,6 +39,118 @@ def test_kill():
         run(args)
         run(["qemu-img", "compare", "-f", "raw", "-F", "vmdk", source, target])
         expect(not glob.glob(target[:-5] + "*.part"), "a part was left behind")
+
+
+def fresh(name):
+    """A folder with nothing in it."""
+    folder = path(name)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    return folder
+
+
+def model(size):
+    """A raw disk with data at its start and in each 2 GiB."""
+    at = [(0, 100000), *((g * lib.GIB + 77 * lib.KIB, 5000) for g in range(2, size // lib.GIB, 2))]
+    return lib.make_raw("model", size, [(offset, lib.noise(n, offset)) for offset, n in at])
+
+
+SEVERAL = ("monolithicFlat", "twoGbMaxExtentFlat", "twoGbMaxExtentSparse")
+
+
+def expect_disk(image, raw):
+    platter("verify", image)
+    platter("compare", raw, image)
+    run(["qemu-img", "compare", "-f", "raw", "-F", "vmdk", raw, image])
+
+
+@limit(600)
+@weight(4)
+def test_resize():
+    """A disk of several files grows by files and loses them; what is added is zeros, and can be written."""
+    for by in ("platter", "qemu-img"):
+        for subformat in SEVERAL:
+            raw, image = model(3000 * MIB), os.path.join(fresh("r"), "d.vmdk")
+            if by == "platter":
+                platter("convert", "-q", "--no-sync", "-o", "subformat=" + subformat, raw, image)
+            else:
+                run(["qemu-img", "convert", "-O", "vmdk", "-o", "subformat=" + subformat, raw, image])
+            for size in (9000 * MIB + 512, 4100 * MIB, 4 * lib.GIB, 6000 * MIB, 20 * MIB, 2100 * MIB):
+                os.truncate(raw, size)
+                r = platter("resize", image, str(size), "--discard-data")
+                expect(str(size) in r.text, f"the size is not told: {r}")
+                expect_disk(image, raw)
+                at = size - 3 * 65536
+                platter_write(image, at)
+                platter_write(raw, at)
+                expect_disk(image, raw)
+            files = sorted(os.path.basename(f) for f in glob.glob(path("r/*")))
+            wanted = {"monolithicFlat": ["d-flat.vmdk"], "twoGbMaxExtentFlat": ["d-f001.vmdk", "d-f002.vmdk"],
+                      "twoGbMaxExtentSparse": ["d-s001.vmdk", "d-s002.vmdk"]}
+            expect_equal(files, [*wanted[subformat], "d.vmdk"], "the files")
+
+
+def platter_write(image, at):
+    run([lib.helper("writes"), image], input=f"stamp {at % 1000} {at} 131072\nflush - 0 0\n".encode())
+
+
+def test_resize_refuses():
+    """Data does not fall off with a file, names that are taken are not touched, and an overlay hides its parent's end."""
+    raw, image = model(5000 * MIB), os.path.join(fresh("r"), "d.vmdk")
+    platter("convert", "-q", "--no-sync", "-o", "subformat=twoGbMaxExtentFlat", raw, image)
+    r = platter("resize", image, "2G", status=3)
+    expect("would fall off" in r.errors, f"nobody says so: {r}")
+    expect_disk(image, raw)
+    with open(path("r/d-f004.vmdk"), "w") as f:
+        f.write("somebody's")
+    platter("resize", image, "7G")
+    os.truncate(raw, 7 * lib.GIB)
+    expect_disk(image, raw)
+    with open(path("r/d-f004.vmdk")) as f:
+        expect_equal(f.read(), "somebody's", "the file that was there")
+    expect(os.path.exists(path("r/d-f005.vmdk")), "the next name is not taken")
+    # An overlay that was shorter than its parent shows nothing of it when it grows.
+    top, base = path("r/top.vmdk"), path("r/base.vmdk")
+    platter("convert", "-q", "--no-sync", raw, base)
+    platter("create", "--parent", base, "-o", "subformat=twoGbMaxExtentSparse", "--size", "1G", top)
+    platter("resize", top, "8G")
+    short = lib.make_raw("short", 8 * lib.GIB, [(0, lib.noise(100000, 0))])
+    expect_disk(top, short)
+    with open(path("bad.vmdk"), "w") as f:
+        f.write('# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\ncreateType="custom"\nRW 2048 ZERO\n')
+    r = platter("resize", path("bad.vmdk"), "2M", status=3)
+    expect("no file" in r.errors, f"nobody says why: {r}")
+
+
+@serial
+@limit(600)
+@weight(4)
+def test_resize_kill():
+    """A kill at any step of resizing leaves a disk of the old size or of the new one, and doing it again completes it."""
+    for subformat, sizes in (("twoGbMaxExtentSparse", (3000, 6500)), ("twoGbMaxExtentFlat", (6500, 3000)), ("twoGbMaxExtentFlat", (3000, 4200)),
+                             ("twoGbMaxExtentSparse", (4200, 1000)), ("monolithicFlat", (10, 20))):
+        old, new = sizes[0] * MIB, sizes[1] * MIB
+        raw = lib.make_raw("raw", old, [(0, lib.noise(200000))])
+        raws = {old: raw, new: lib.make_raw("new", new, [(0, lib.noise(200000))])}
+        image = os.path.join(fresh("k"), "d.vmdk")
+        seen = set()
+
+        def prepare():
+            fresh("k")
+            platter("convert", "-q", "--no-sync", "-o", "subformat=" + subformat, raw, image)
+
+        def judge():
+            size = lib.info(image)["size"]
+            seen.add(size)
+            expect(size in raws, f"the disk has {size} bytes")
+            platter("compare", raws[size], image)
+            platter("resize", image, str(new))
+            platter("compare", raws[new], image)
+            run(["qemu-img", "compare", "-f", "raw", "-F", "vmdk", raws[new], image])
+            expect(not glob.glob(path("k/*.part")), "a part was left behind")
+
+        steps = lib.kill_at_each_step(["resize", image, str(new)], prepare, judge)
+        expect_equal(seen, set(sizes[i] * MIB for i in (0, 1)), f"sizes seen after {steps} kills")
 
 
 def test_output():

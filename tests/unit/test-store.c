@@ -61,6 +61,10 @@ static const struct image {
 	  "qemu-img convert -f raw -O vmdk -o subformat=monolithicFlat base.img i.vmdk && mv "
 	  "i.vmdk i",
 	  .qemu = "vmdk", .keeps_blocks = true, .several_files = true },
+	{ "VMDK, sparse, of several files",
+	  "qemu-img convert -f raw -O vmdk -o subformat=twoGbMaxExtentSparse base.img i.vmdk && mv "
+	  "i.vmdk i",
+	  .qemu = "vmdk", .several_files = true },
 	{ "VMDK over a parent", "qemu-img convert -f raw -O vmdk base.img i", .overlay = "vmdk",
 	  .qemu = "vmdk" },
 	{ "Parallels", "qemu-img create -f parallels i 20M", .qemu = "parallels" },

@@ -132,6 +132,7 @@ change_text(struct vmdk *v, uint32_t cid, const char *name, struct platter_error
 	if (r == 0) {
 		pl_vmdk_descriptor_done(&v->descriptor);
 		v->descriptor = d;
+		v->text_room = PL_MAX(v->text_room, text.length);
 	} else {
 		pl_vmdk_descriptor_done(&d);
 	}

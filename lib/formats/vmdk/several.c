@@ -14,8 +14,7 @@
 #include "storage.h"
 #include "writer.h"
 
-/* As VMware cuts them: a sparse one with all its tables is a file of less than 2 GiB too. */
-#define PIECE MIB(2047)
+#define PIECE VMDK_PIECE
 /* Where one sparse extent after the other begins, for the engine. */
 #define STRIDE GIB(4)
 #define LIMIT  (PIECE * VMDK_MAX_EXTENTS)
@@ -29,9 +28,8 @@ struct several {
 
 	/* twoGbMaxExtentSparse: the extent that is being filled. */
 	uint64_t index;
-	uint64_t overhead, frontier; /* bytes of its file */
-	uint8_t *head; /* what comes before its grains: the entries are filled in here */
-	uint64_t tables_at, redundant_at;
+	uint64_t frontier; /* of its file: where the next grain goes */
+	struct vmdk_new_extent extent;
 };
 
 static struct several *
@@ -145,51 +143,72 @@ flat_finish(struct pl_writer *w, struct platter_error *err)
 
 /* Sparse extents. */
 
-/* Where the parts of the extent `index` are in its file. */
+int
+pl_vmdk_extent_begin(struct vmdk_new_extent *e, uint64_t size, struct platter_error *err)
+{
+	uint64_t nr_tables = pl_div_round_up(size, VMDK_TABLE_SPAN);
+	uint64_t directory = pl_round_up(nr_tables * 4, VMDK_SECTOR);
+	uint64_t tables = nr_tables * VMDK_GT_BYTES;
+
+	e->redundant_tables_at = VMDK_SECTOR + directory;
+	e->directory_at = e->redundant_tables_at + tables;
+	e->tables_at = e->directory_at + directory;
+	e->overhead = pl_round_up(e->tables_at + tables, VMDK_GRAIN);
+	free(e->head);
+	e->head = calloc(1, (size_t)e->overhead);
+	if (!e->head)
+		return pl_no_memory(err);
+	for (uint64_t i = 0; i < nr_tables; i++) {
+		uint64_t at = i * VMDK_GT_BYTES;
+
+		put_le32(e->head + VMDK_SECTOR + i * 4,
+			 (uint32_t)((e->redundant_tables_at + at) / VMDK_SECTOR));
+		put_le32(e->head + e->directory_at + i * 4,
+			 (uint32_t)((e->tables_at + at) / VMDK_SECTOR));
+	}
+	return 0;
+}
+
+void
+pl_vmdk_extent_set(struct vmdk_new_extent *e, uint64_t offset, uint32_t value)
+{
+	put_le32(e->head + e->tables_at + offset / VMDK_GRAIN * 4, value);
+}
+
+int
+pl_vmdk_extent_write(struct vmdk_new_extent *e, uint64_t size, bool over_parent,
+		     struct pl_disk *file, uint64_t at, struct platter_error *err)
+{
+	struct vmdk_new_header header = {
+		.version = over_parent ? 2 : 1,
+		.flags = HOSTED_FLAG_REDUNDANT | (over_parent ? HOSTED_FLAG_ZEROED : 0),
+		.capacity = size,
+		.redundant_at = VMDK_SECTOR,
+		.directory_at = e->directory_at,
+		.overhead = e->overhead,
+	};
+
+	pl_vmdk_put_header(&header, e->head);
+	memcpy(e->head + e->redundant_tables_at, e->head + e->tables_at,
+	       (size_t)(pl_div_round_up(size, VMDK_TABLE_SPAN) * VMDK_GT_BYTES));
+	return pl_write(file, e->head, (size_t)e->overhead, at, err);
+}
+
 static int
 begin_extent(struct several *v, uint64_t index, struct platter_error *err)
 {
-	uint64_t nr_tables = pl_div_round_up(extent_size(v, index), VMDK_TABLE_SPAN);
-	uint64_t directory = pl_round_up(nr_tables * 4, VMDK_SECTOR);
-	uint64_t tables = nr_tables * VMDK_GT_BYTES;
-	uint64_t redundant_tables_at = VMDK_SECTOR + directory, directory_at;
+	int r = pl_vmdk_extent_begin(&v->extent, extent_size(v, index), err);
 
 	v->index = index;
-	v->redundant_at = redundant_tables_at;
-	directory_at = redundant_tables_at + tables;
-	v->tables_at = directory_at + directory;
-	v->overhead = v->frontier = pl_round_up(v->tables_at + tables, VMDK_GRAIN);
-	free(v->head);
-	v->head = calloc(1, (size_t)v->overhead);
-	if (!v->head)
-		return pl_no_memory(err);
-	for (uint64_t i = 0; i < nr_tables; i++) {
-		put_le32(v->head + VMDK_SECTOR + i * 4,
-			 (uint32_t)((v->redundant_at + i * VMDK_GT_BYTES) / VMDK_SECTOR));
-		put_le32(v->head + directory_at + i * 4,
-			 (uint32_t)((v->tables_at + i * VMDK_GT_BYTES) / VMDK_SECTOR));
-	}
-	return 0;
+	v->frontier = v->extent.overhead;
+	return r;
 }
 
 static int
 end_extent(struct several *v, struct platter_error *err)
 {
-	uint64_t size = extent_size(v, v->index);
-	uint64_t nr_tables = pl_div_round_up(size, VMDK_TABLE_SPAN);
-	struct vmdk_new_header header = {
-		.version = v->params.parent ? 2 : 1,
-		.flags = HOSTED_FLAG_REDUNDANT | (v->params.parent ? HOSTED_FLAG_ZEROED : 0),
-		.capacity = size,
-		.redundant_at = VMDK_SECTOR,
-		.directory_at = v->tables_at - (v->redundant_at - VMDK_SECTOR),
-		.overhead = v->overhead,
-	};
-
-	pl_vmdk_put_header(&header, v->head);
-	memcpy(v->head + v->redundant_at, v->head + v->tables_at,
-	       (size_t)(nr_tables * VMDK_GT_BYTES));
-	return pl_write(v->writer.file, v->head, (size_t)v->overhead, v->index * STRIDE, err);
+	return pl_vmdk_extent_write(&v->extent, extent_size(v, v->index), v->params.parent,
+				    v->writer.file, v->index * STRIDE, err);
 }
 
 /* See that the extent that holds byte `offset` of the disk is the one that is being filled. */
@@ -210,12 +229,6 @@ enter_extent(struct several *v, uint64_t offset, struct platter_error *err)
 	return r;
 }
 
-static void
-set_entry(struct several *v, uint64_t offset, uint32_t value)
-{
-	put_le32(v->head + v->tables_at + offset % PIECE / VMDK_GRAIN * 4, value);
-}
-
 static int
 sparse_place(struct pl_writer *w, uint64_t offset, uint64_t length, size_t stored, uint64_t *ret_at,
 	     uint64_t *ret_length, struct platter_error *err)
@@ -230,7 +243,8 @@ sparse_place(struct pl_writer *w, uint64_t offset, uint64_t length, size_t store
 	*ret_at = v->index * STRIDE + v->frontier;
 	*ret_length = length;
 	for (uint64_t at = 0; at < length; at += VMDK_GRAIN, v->frontier += VMDK_GRAIN)
-		set_entry(v, offset + at, (uint32_t)(v->frontier / VMDK_SECTOR));
+		pl_vmdk_extent_set(&v->extent, (offset + at) % PIECE,
+				   (uint32_t)(v->frontier / VMDK_SECTOR));
 	/* The last grain of the disk is stored whole. */
 	if (length % VMDK_GRAIN)
 		r = pl_write(w->file, zeros, VMDK_GRAIN - (size_t)(length % VMDK_GRAIN),
@@ -252,7 +266,7 @@ sparse_skip(struct pl_writer *w, uint64_t offset, uint64_t length, enum platter_
 	for (; r == 0 && offset < end; offset += VMDK_GRAIN) {
 		r = enter_extent(v, offset, err);
 		if (r == 0)
-			set_entry(v, offset, VMDK_ENTRY_ZERO);
+			pl_vmdk_extent_set(&v->extent, offset % PIECE, VMDK_ENTRY_ZERO);
 	}
 	return r;
 }
@@ -275,7 +289,7 @@ several_free(struct pl_writer *w)
 {
 	struct several *v = several_of(w);
 
-	free(v->head);
+	free(v->extent.head);
 	free(v);
 }
 

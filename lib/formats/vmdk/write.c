@@ -10,21 +10,7 @@
 #include <strings.h>
 
 #include "parent.h"
-#include "store.h"
-#include "text.h"
-#include "vmdk.h"
-
-struct vmdk_store {
-	struct pl_store store;
-	struct vmdk *image;
-	struct vmdk_sparse *sparse;
-};
-
-static struct vmdk_store *
-vmdk_store_of(struct pl_store *s)
-{
-	return pl_container_of(s, struct vmdk_store, store);
-}
+#include "vmdk-store.h"
 
 /* Would data at `at` be written over the header or a directory? */
 static bool
@@ -112,8 +98,8 @@ find_cid(char *text)
 	return p && strspn(p + 4, "0123456789abcdefABCDEF") == 8 ? p + 4 : NULL;
 }
 
-static int
-read_text(struct vmdk *v, char **ret, struct platter_error *err)
+int
+pl_vmdk_read_text(struct vmdk *v, char **ret, struct platter_error *err)
 {
 	uint8_t *bytes;
 	int r = pl_read_alloc(v->files[0], (size_t)v->text_room, v->text_at, &bytes, err);
@@ -125,9 +111,8 @@ read_text(struct vmdk *v, char **ret, struct platter_error *err)
 	return *ret ? 0 : pl_no_memory(err);
 }
 
-/* Before the disk's first change: another content ID. */
-static int
-begin_disk(struct vmdk *v, struct platter_error *err)
+int
+pl_vmdk_begin(struct vmdk *v, struct platter_error *err)
 {
 	PL_AUTOFREE char *text = NULL;
 	char digits[9], *cid;
@@ -136,7 +121,7 @@ begin_disk(struct vmdk *v, struct platter_error *err)
 
 	if (v->changed || !v->descriptor.has_cid)
 		return 0;
-	r = read_text(v, &text, err);
+	r = pl_vmdk_read_text(v, &text, err);
 	if (r == 0)
 		r = pl_new_uuid(random, err);
 	cid = r == 0 ? find_cid(text) : NULL;
@@ -162,7 +147,7 @@ static int
 begin_extent(struct pl_store *s, struct platter_error *err)
 {
 	struct vmdk_store *store = vmdk_store_of(s);
-	int r = begin_disk(store->image, err);
+	int r = pl_vmdk_begin(store->image, err);
 
 	s->frontier = pl_round_up(s->file->size, VMDK_SECTOR);
 	return r == 0 ? set_unclean(store->sparse, 1, err) : r;
@@ -200,37 +185,44 @@ not_writable(const struct vmdk_extent *e, struct platter_error *err)
 }
 
 int
+pl_vmdk_prepare_extent(struct vmdk *v, struct vmdk_extent *e, struct platter_error *err)
+{
+	struct vmdk_store *store = calloc(1, sizeof *store);
+	int r;
+
+	if (!store)
+		return pl_no_memory(err);
+	store->image = v;
+	store->sparse = e->sparse;
+	store->store = (struct pl_store){
+		.ops = &store_ops,
+		.disk = &v->disk,
+		.file = e->file,
+		.base = e->start,
+		.length = e->length,
+		.block_size = (uint32_t)e->sparse->grain,
+		.align = VMDK_SECTOR,
+		.can_zero = e->sparse->flags & HOSTED_FLAG_ZEROED,
+		.limit = (uint64_t)UINT32_MAX * VMDK_SECTOR,
+	};
+	e->store = store;
+	r = pl_store_init(&store->store, err);
+	if (r == 0)
+		e->sparse->tables = store->store.staged;
+	return r;
+}
+
+int
 pl_vmdk_prepare(struct vmdk *v, unsigned flags, struct platter_error *err)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < v->nr_extents && r == 0; i++) {
 		struct vmdk_extent *e = &v->extents[i];
-		struct vmdk_store *store;
 
 		r = flags & PLATTER_OPEN_IGNORE_CHECKSUMS ? 0 : not_writable(e, err);
-		if (r < 0 || !e->sparse || e->sparse->type != VMDK_SPARSE)
-			continue;
-		store = calloc(1, sizeof *store);
-		if (!store)
-			return pl_no_memory(err);
-		store->image = v;
-		store->sparse = e->sparse;
-		store->store = (struct pl_store){
-			.ops = &store_ops,
-			.disk = &v->disk,
-			.file = e->file,
-			.base = e->start,
-			.length = v->nr_extents > 1 ? e->length : 0,
-			.block_size = (uint32_t)e->sparse->grain,
-			.align = VMDK_SECTOR,
-			.can_zero = e->sparse->flags & HOSTED_FLAG_ZEROED,
-			.limit = (uint64_t)UINT32_MAX * VMDK_SECTOR,
-		};
-		e->store = store;
-		r = pl_store_init(&store->store, err);
-		if (r == 0)
-			e->sparse->tables = store->store.staged;
+		if (r == 0 && e->sparse && e->sparse->type == VMDK_SPARSE)
+			r = pl_vmdk_prepare_extent(v, e, err);
 	}
 	if (r == 0)
 		v->disk.writable = true;
@@ -276,7 +268,7 @@ pl_vmdk_write(struct pl_disk *disk, const void *buf, size_t n, uint64_t offset,
 {
 	struct vmdk *v = vmdk_of(disk);
 	const uint8_t *p = buf;
-	int r = begin_disk(v, err);
+	int r = pl_vmdk_begin(v, err);
 
 	while (n && r == 0) {
 		uint64_t length;
@@ -301,7 +293,7 @@ pl_vmdk_zero(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned fl
 	     struct platter_error *err)
 {
 	struct vmdk *v = vmdk_of(disk);
-	int r = begin_disk(v, err);
+	int r = pl_vmdk_begin(v, err);
 
 	while (length && r == 0) {
 		uint64_t n;
@@ -339,214 +331,6 @@ pl_vmdk_flush(struct pl_disk *disk, struct platter_error *err)
 	}
 	/* The content ID is in the descriptor, which may be a file of its own. */
 	return r == 0 ? pl_flush(v->files[0], err) : r;
-}
-
-/* The text with the number after `key` replaced, for which `key` occurs; NULL: no memory. */
-static char *
-replace_number(const char *text, const char *key, uint64_t number)
-{
-	const char *p = strstr(text, key);
-	size_t digits;
-
-	if (!p)
-		return strdup(text);
-	p += strlen(key);
-	digits = strspn(p, "0123456789");
-	return pl_format("%.*s%" PRIu64 "%s", (int)(p - text), text, number, p + digits);
-}
-
-/* Say in the descriptor that its one extent has so many sectors. */
-static int
-rewrite_descriptor(struct vmdk *v, uint64_t sectors, struct platter_error *err)
-{
-	bool own_file = v->text_room == v->files[0]->size && !v->text_at;
-	PL_AUTOFREE char *old = NULL;
-	PL_AUTOFREE char *between = NULL;
-	PL_AUTOFREE char *text = NULL;
-	PL_AUTOFREE uint8_t *bytes = NULL;
-	uint64_t room = v->text_room;
-	int r;
-
-	if (!v->descriptor.text)
-		return 0;
-	r = read_text(v, &old, err);
-	if (r < 0)
-		return r;
-	between = replace_number(old, "\nRW ", sectors);
-	/* 16 heads and 63 sectors, as everybody writes it. */
-	text = between ? replace_number(between, "ddb.geometry.cylinders = \"",
-					PL_MIN(sectors / (16 * 63), 16383))
-		       : NULL;
-	if (text && own_file)
-		room = strlen(text);
-	bytes = text ? calloc(1, (size_t)room + 1) : NULL;
-	if (!bytes)
-		return pl_no_memory(err);
-	if (strlen(text) > room)
-		return pl_over_limit(err, v->text_at,
-				     "a descriptor of %zu bytes has room for %" PRIu64,
-				     strlen(text), room);
-	memcpy(bytes, text, strlen(text));
-	r = pl_write(v->files[0], bytes, (size_t)room, v->text_at, err);
-	if (r == 0 && own_file)
-		r = pl_resize(v->files[0], room, err);
-	v->text_room = room;
-	return r == 0 ? pl_flush(v->files[0], err) : r;
-}
-
-/* The header's fields lie in one sector: the switch is whole or did not happen. */
-static int
-switch_header(struct vmdk_sparse *s, struct platter_error *err)
-{
-	uint8_t h[VMDK_SECTOR];
-	int r = pl_flush(s->file, err);
-
-	if (r == 0)
-		r = pl_read(s->file, h, sizeof h, 0, err);
-	if (r < 0)
-		return r;
-	put_le64(h + HOSTED_CAPACITY, s->capacity / VMDK_SECTOR);
-	put_le64(h + HOSTED_DIRECTORY, s->directory_at / VMDK_SECTOR);
-	if (s->redundant_at)
-		put_le64(h + HOSTED_REDUNDANT, s->redundant_at / VMDK_SECTOR);
-	r = pl_write(s->file, h, sizeof h, 0, err);
-	return r == 0 ? pl_flush(s->file, err) : r;
-}
-
-/* A directory of `nr` entries at the end of the file, with those that there are. */
-static int
-move_directory(struct pl_store *s, const uint64_t *tables_at, size_t have, size_t nr, uint64_t *at,
-	       struct platter_error *err)
-{
-	size_t room = pl_round_up((uint64_t)nr * 4, VMDK_SECTOR);
-	PL_AUTOFREE uint8_t *bytes = calloc(1, room);
-	int r;
-
-	if (!bytes)
-		return pl_no_memory(err);
-	for (size_t i = 0; i < have; i++)
-		put_le32(bytes + i * 4, (uint32_t)(tables_at[i] / VMDK_SECTOR));
-	r = pl_store_extend(s, room, at, err);
-	return r == 0 ? pl_write(s->file, bytes, room, *at, err) : r;
-}
-
-static int
-widen(uint64_t **tables_at, size_t have, size_t nr, struct platter_error *err)
-{
-	uint64_t *wider = pl_realloc_array(*tables_at, nr + 1, sizeof *wider);
-
-	if (!wider)
-		return pl_no_memory(err);
-	memset(wider + have, 0, (nr + 1 - have) * sizeof *wider);
-	*tables_at = wider;
-	return 0;
-}
-
-/* Room for `nr` entries in the directories. */
-static int
-grow_directories(struct pl_store *store, size_t nr, struct platter_error *err)
-{
-	struct vmdk_sparse *s = vmdk_store_of(store)->sparse;
-	size_t have = s->nr_tables;
-	int r = pl_store_commit(store, err);
-
-	if (r < 0 || nr <= have)
-		return r;
-	r = widen(&s->tables_at, have, nr, err);
-	if (r == 0 && s->redundant_tables_at)
-		r = widen(&s->redundant_tables_at, have, nr, err);
-	if (r == 0)
-		r = move_directory(store, s->tables_at, have, nr, &s->directory_at, err);
-	if (r == 0 && s->redundant_tables_at)
-		r = move_directory(store, s->redundant_tables_at, have, nr, &s->redundant_at, err);
-	if (r == 0)
-		s->nr_tables = nr;
-	return r;
-}
-
-static int
-grow_sparse(struct vmdk *v, struct pl_store *store, uint64_t size, struct platter_error *err)
-{
-	struct vmdk_sparse *s = vmdk_store_of(store)->sparse;
-	uint64_t nr = pl_div_round_up(size, s->grain * s->gt_entries), old = v->disk.size;
-	int r;
-
-	if (nr > UINT32_MAX)
-		return pl_over_limit(err, PLATTER_NO_OFFSET,
-				     "a disk of %" PRIu64 " bytes needs %" PRIu64 " grain tables",
-				     size, nr);
-	r = grow_directories(store, (size_t)nr, err);
-	if (r < 0)
-		return r;
-	v->disk.size = v->extents[0].length = s->capacity = size;
-	r = pl_store_clear_from(store, old, err);
-	if (r == 0)
-		r = pl_store_commit(store, err);
-	if (r == 0)
-		return switch_header(s, err);
-	v->disk.size = v->extents[0].length = s->capacity = old;
-	return r;
-}
-
-static int
-resize_sparse(struct vmdk *v, struct pl_store *store, uint64_t size, struct platter_error *err)
-{
-	struct vmdk_sparse *s = vmdk_store_of(store)->sparse;
-	int r = pl_store_begin(store, err);
-
-	if (r < 0)
-		return r;
-	if (size > v->disk.size)
-		return grow_sparse(v, store, size, err);
-	r = pl_store_cut(store, size, err);
-	if (r < 0)
-		return r;
-	v->disk.size = v->extents[0].length = s->capacity = size;
-	s->nr_tables = (size_t)pl_div_round_up(size, s->grain * s->gt_entries);
-	return switch_header(s, err);
-}
-
-static int
-resize_flat(struct vmdk *v, struct vmdk_extent *e, uint64_t size, struct platter_error *err)
-{
-	bool grow = size > v->disk.size;
-	int r = grow ? pl_resize(e->file, size, err) : 0;
-
-	if (r == 0)
-		r = pl_flush(e->file, err);
-	if (r == 0)
-		r = rewrite_descriptor(v, size / VMDK_SECTOR, err);
-	if (r == 0 && !grow)
-		r = pl_resize(e->file, size, err);
-	if (r < 0)
-		return r;
-	v->disk.size = e->length = size;
-	return pl_flush(e->file, err);
-}
-
-int
-pl_vmdk_resize(struct pl_disk *disk, uint64_t size, struct platter_error *err)
-{
-	struct vmdk *v = vmdk_of(disk);
-	struct vmdk_extent *e = v->extents;
-	int r;
-
-	if (size % VMDK_SECTOR)
-		return pl_invalid(err, "a disk of %" PRIu64 " bytes is not whole sectors of 512",
-				  size);
-	if (v->nr_extents > 1 || (!e->store && (e->type != VMDK_FLAT || e->file_offset))) {
-		r = pl_unsupported(err, PLATTER_NO_OFFSET, "a disk of %zu extents keeps its size",
-				   v->nr_extents);
-		pl_hint(err, "convert it to a monolithicSparse one: platter convert -O vmdk");
-		return r;
-	}
-	r = begin_disk(v, err);
-	if (r < 0 || size == disk->size)
-		return r;
-	if (!e->store)
-		return resize_flat(v, e, size, err);
-	r = resize_sparse(v, &e->store->store, size, err);
-	return r == 0 ? rewrite_descriptor(v, size / VMDK_SECTOR, err) : r;
 }
 
 static int

@@ -58,4 +58,22 @@ void pl_vmdk_descriptor_text(const struct vmdk_params *p, uint64_t size,
 int pl_vmdk_several_create(const struct pl_create_request *request, const struct vmdk_params *p,
 			   struct pl_writer **ret, struct platter_error *err);
 
+/* As VMware cuts disks: a sparse extent with all its tables is a file of less than 2 GiB too. */
+#define VMDK_PIECE MIB(2047)
+
+/* A new sparse extent that is a file of its own; zeroed at first. */
+struct vmdk_new_extent {
+	uint8_t *head;     /* what comes before the grains, which is written last; owned */
+	uint64_t overhead; /* bytes of it */
+	uint64_t directory_at, tables_at, redundant_tables_at; /* in it */
+};
+
+/* For up to `size` bytes of the disk; whatever it was before. */
+int pl_vmdk_extent_begin(struct vmdk_new_extent *e, uint64_t size, struct platter_error *err);
+/* The entry for the grain that holds byte `offset` of the extent. */
+void pl_vmdk_extent_set(struct vmdk_new_extent *e, uint64_t offset, uint32_t value);
+/* Write the head at byte `at` of `file`; `size`: of the extent. */
+int pl_vmdk_extent_write(struct vmdk_new_extent *e, uint64_t size, bool over_parent,
+			 struct pl_disk *file, uint64_t at, struct platter_error *err);
+
 #endif
