@@ -68,9 +68,15 @@ struct pl_parents {
  */
 #define PL_OPEN_RELINK (1u << 17)
 
+/*
+ * To commit the image into its parent: that may be one with which an interrupted commit has begun,
+ * see pl_committed_id().  Not passed on to what is below.
+ */
+#define PL_OPEN_COMMIT (1u << 18)
+
 struct pl_open_request {
 	struct pl_disk *file;       /* the driver takes its own reference */
-	unsigned flags;             /* enum platter_open_flags, PL_OPEN_RELINK */
+	unsigned flags;             /* enum platter_open_flags, PL_OPEN_RELINK, PL_OPEN_COMMIT */
 	const char *snapshot;       /* id or name, or NULL for the active disk */
 	const char *disk;           /* with many_disks: number or name of one, or NULL */
 	struct pl_related *related; /* NULL: nothing else may be opened */
@@ -110,6 +116,15 @@ struct pl_change_ops {
 	 */
 	int (*set_parent)(struct pl_disk *disk, struct pl_disk *parent, const char *name,
 			  struct platter_error *err);
+
+	/*
+	 * The first step of committing `overlay`, an image of this format, into the image, its
+	 * parent: give that the identifier of pl_committed_id(), unless an interrupted commit did.
+	 * The caller tells the overlay by set_parent().  NULL: overlays know an image by nothing
+	 * that changes.
+	 */
+	int (*begin_commit)(struct pl_disk *disk, struct pl_disk *overlay,
+			    struct platter_error *err);
 
 	/* Ids and names as platter_snapshot_create() and its fellows have them. */
 	int (*snapshot_create)(struct pl_disk *disk, const char *name, struct platter_error *err);

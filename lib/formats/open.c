@@ -101,8 +101,9 @@ open_at(struct opener *o, const char *path, const char *name, const char *format
 			return pl_corrupt(err, PLATTER_NO_OFFSET,
 					  "'%s' is part of its own chain of images", path);
 	return open_image(file, path, format, NULL, NULL,
-			  o->flags & ~(unsigned)(PLATTER_OPEN_WRITE | PL_OPEN_RELINK), o,
-			  o->related.given, ret, err);
+			  o->flags &
+				  ~(unsigned)(PLATTER_OPEN_WRITE | PL_OPEN_RELINK | PL_OPEN_COMMIT),
+			  o, o->related.given, ret, err);
 }
 
 static int

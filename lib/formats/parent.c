@@ -12,6 +12,7 @@
 #include <ctype.h>
 #include <sys/random.h>
 
+#include "md5.h"
 #include "storage.h"
 #include "text.h"
 
@@ -74,7 +75,7 @@ struct search {
 static int
 take(struct search *s, struct pl_disk *parent, struct platter_error *err)
 {
-	int r = s->lenient ? 0 : s->link->check(s->child, parent, err);
+	int r = s->lenient ? 0 : s->link->check(s->child, parent, s->request->flags, err);
 
 	if (r == 0)
 		r = pl_disk_stack(s->child, parent, err);
@@ -378,6 +379,33 @@ pl_parent_paths_done(struct pl_parent_paths *paths)
 	free(paths->relative);
 	free(paths->absolute);
 	*paths = (struct pl_parent_paths){ 0 };
+}
+
+void
+pl_committed_id(const uint8_t *was, const uint8_t *overlay, size_t n, uint8_t *ret)
+{
+	uint8_t both[32], sum[16];
+
+	memcpy(both, was, n);
+	memcpy(both + n, overlay, n);
+	pl_md5_short(both, 2 * n, sum);
+	/* A version 4 GUID, as a random one would be. */
+	sum[7] = (sum[7] & 0x0f) | 0x40;
+	sum[8] = (sum[8] & 0x3f) | 0x80;
+	memcpy(ret, sum, n);
+}
+
+int
+pl_parent_was_begun(unsigned flags, const char *child, const char *parent,
+		    struct platter_error *err)
+{
+	int r;
+
+	if (flags & PL_OPEN_COMMIT)
+		return 0;
+	r = pl_fail(err, -EUCLEAN, "committing '%s' into '%s' was interrupted", child, parent);
+	pl_hint(err, "'platter commit' of the overlay goes on with it");
+	return r;
 }
 
 int

@@ -12,8 +12,12 @@
 struct pl_parent_link {
 	const char *format;                 /* the parent's */
 	const char *names[PL_PARENT_NAMES]; /* as stored, the best first; NULL or "": not there */
-	/* Is this the parent that the child was made from?  If not, an error that names both. */
-	int (*check)(struct pl_disk *child, struct pl_disk *parent, struct platter_error *err);
+	/*
+	 * Is this the parent that the child was made from?  If not, an error that names both.
+	 * `flags`: of the open request.
+	 */
+	int (*check)(struct pl_disk *child, struct pl_disk *parent, unsigned flags,
+		     struct platter_error *err);
 };
 
 /*
@@ -50,6 +54,18 @@ int pl_parent_paths(struct pl_disk *file, struct pl_disk *parent, const char *na
  * an absolute one stays, any other is seen from the folder of the child.  malloc()ed.
  */
 int pl_parent_name(const char *child, const char *path, char **ret, struct platter_error *err);
+
+/*
+ * An overlay knows its parent by an identifier of n bytes (16: a GUID) that changes when the
+ * parent does.  A commit changes it first, and then the overlay's record of it, before it writes
+ * anything else.  What it becomes is made of what it `was` and of the overlay's own: so when a kill
+ * came between the two, the overlay is recognised by it, and no other is.
+ */
+void pl_committed_id(const uint8_t *was, const uint8_t *overlay, size_t n, uint8_t *ret);
+
+/* For a check of a parent that is known so: 0 if the request is to commit, else -EUCLEAN. */
+int pl_parent_was_begun(unsigned flags, const char *child, const char *parent,
+			struct platter_error *err);
 
 /* 16 random bytes marked as a version 4 UUID. */
 int pl_new_uuid(uint8_t ret[static 16], struct platter_error *err);

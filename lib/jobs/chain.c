@@ -3,8 +3,9 @@
  * chain.c - overlays: merged into their parent, made whole, put on another parent
  *
  * What an overlay holds itself is what its own level of the map says; the rest falls through.
- * The order is always: bytes, then a flush, then the name of the parent.  So a kill leaves an
- * overlay that reads as before, and doing the same again completes it.
+ * The order is always: bytes, then a flush, then the name of the parent; only what a commit does
+ * to the identifier of the parent comes first, see relink().  So a kill leaves an overlay that
+ * reads as before, and doing the same again completes it.
  */
 #include "chain.h"
 
@@ -161,31 +162,10 @@ struct merge {
 	char *parent_format;
 	struct pl_parents *given;
 	size_t given_below; /* files that were given for the overlay itself */
-	bool found;         /* the parent is where the overlay says */
 	struct pl_meter meter;
 	uint8_t *buf;
 	struct platter_change_result *result;
 };
-
-/*
- * A parent that is not as the overlay knew it: a commit that was killed leaves it so, and so
- * does a guest that wrote to it.  Only the user can tell which it was.
- */
-static void
-advise(const struct merge *m, struct platter_error *err)
-{
-	AUTODONE struct opened top = { 0 };
-	const char *path;
-
-	m->given->used = 0;
-	if (open_path(m->path, NULL, PLATTER_OPEN_IGNORE_CHECKSUMS, m->given, &top, NULL) < 0 ||
-	    !top.disk->parent || !(path = path_of(top.disk->parent)))
-		return;
-	pl_hint(err,
-		"if an earlier commit was interrupted, 'platter rebase --unsafe --parent %s %s' and"
-		" then commit again; if something else wrote to the parent, the overlay is lost",
-		path, m->path);
-}
 
 /* Open the chain as it is, to learn what the parent is. */
 static int
@@ -193,10 +173,8 @@ find_parent(struct merge *m, struct platter_error *err)
 {
 	AUTODONE struct opened top = { 0 };
 	const char *path;
-	int r = open_path(m->path, NULL, 0, m->given, &top, err);
+	int r = open_path(m->path, NULL, PL_OPEN_COMMIT, m->given, &top, err);
 
-	if (r == -EUCLEAN)
-		advise(m, err);
 	if (r == 0)
 		r = check_overlay(top.disk, m->path, err);
 	if (r < 0)
@@ -264,6 +242,31 @@ merge_all(struct merge *m, struct pl_disk *top, struct pl_disk *parent, struct p
 	return r == 0 ? pl_flush(parent, err) : r;
 }
 
+/*
+ * The parent's first change gives it another identifier, where overlays know it by one.  That
+ * happens here, and the overlay learns of it, before any bytes move: a kill later on leaves two
+ * that fit, and one in between is recognised.
+ */
+static int
+relink(struct merge *m, const struct pl_disk *top, struct pl_disk *parent,
+       struct platter_error *err)
+{
+	const struct pl_format *format = pl_format_of(parent);
+	AUTODONE struct opened again = { 0 };
+	PL_AUTOFREE char *name = NULL;
+	int r;
+
+	if (!format || !format->change || !format->change->begin_commit || top->ops != parent->ops)
+		return 0;
+	r = open_path(m->path, NULL, PLATTER_OPEN_WRITE | PLATTER_OPEN_NO_BACKING | PL_OPEN_RELINK,
+		      NULL, &again, err);
+	if (r == 0)
+		r = pl_parent_name(m->path, m->parent_path, &name, err);
+	if (r == 0)
+		r = format->change->begin_commit(parent, again.disk, err);
+	return r == 0 ? set_parent(again.disk, parent, name, err) : r;
+}
+
 static int
 merge(struct merge *m, struct platter_error *err)
 {
@@ -283,6 +286,9 @@ merge(struct merge *m, struct platter_error *err)
 	m->result->size = top.disk->size;
 	m->result->in_place = true;
 	m->result->stored_before = pl_stored(parent.disk);
+	r = relink(m, top.disk, parent.disk, err);
+	if (r < 0)
+		return r;
 	if (top.disk->size > parent.disk->size) {
 		r = pl_resize(parent.disk, top.disk->size, err);
 		if (r < 0) {
@@ -293,29 +299,6 @@ merge(struct merge *m, struct platter_error *err)
 	r = merge_all(m, top.disk, parent.disk, err);
 	m->result->stored_after = pl_stored(parent.disk);
 	return r;
-}
-
-/* Writing may have changed what the overlay knows its parent by. */
-static int
-relink(struct merge *m, struct platter_error *err)
-{
-	AUTODONE struct opened top = { 0 }, parent = { 0 };
-	PL_AUTOFREE char *name = NULL;
-	int r;
-
-	m->given->used = 0;
-	if (open_path(m->path, NULL, 0, m->given, &top, NULL) == 0)
-		return 0;
-	opened_done(&top);
-	m->given->used = m->given_below;
-	r = open_path(m->parent_path, m->parent_format, 0, m->given, &parent, err);
-	if (r == 0)
-		r = open_path(m->path, NULL,
-			      PLATTER_OPEN_WRITE | PLATTER_OPEN_NO_BACKING | PL_OPEN_RELINK, NULL,
-			      &top, err);
-	if (r == 0)
-		r = pl_parent_name(m->path, m->parent_path, &name, err);
-	return r == 0 ? set_parent(top.disk, parent.disk, name, err) : r;
 }
 
 /* Remove the files of an image that are its own. */
@@ -348,8 +331,8 @@ pl_commit(const char *image, bool remove, struct pl_parents *given,
 
 	if (r == 0)
 		r = merge(&m, err);
-	if (r == 0)
-		r = remove ? remove_image(image, err) : relink(&m, err);
+	if (r == 0 && remove)
+		r = remove_image(image, err);
 	free(m.parent_path);
 	free(m.parent_format);
 	free(m.buf);

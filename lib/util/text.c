@@ -321,6 +321,28 @@ pl_guid_text(const uint8_t g[static 16], char ret[static PL_UUID_TEXT])
 		 g[13], g[14], g[15]);
 }
 
+bool
+pl_guid_parse(const char *text, uint8_t ret[static 16])
+{
+	/* Where the bytes of the text go: the first three fields are little-endian. */
+	static const uint8_t places[16] = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15 };
+	uint8_t guid[16];
+
+	for (size_t i = 0; i < 16; i++) {
+		char digits[3] = { 0 };
+
+		if ((i == 4 || i == 6 || i == 8 || i == 10) && *text++ != '-')
+			return false;
+		if (!isxdigit((unsigned char)text[0]) || !isxdigit((unsigned char)text[1]))
+			return false;
+		memcpy(digits, text, 2);
+		guid[places[i]] = (uint8_t)strtoul(digits, NULL, 16);
+		text += 2;
+	}
+	memcpy(ret, guid, 16);
+	return true;
+}
+
 int
 pl_parse_size(const char *text, uint64_t *ret)
 {

@@ -60,6 +60,8 @@ uint8_t *pl_utf16be_from_text(const char *text, size_t *ret_nr_units);
 void pl_uuid_text(const uint8_t uuid[static 16], char ret[static PL_UUID_TEXT]);
 /* A GUID, whose first three fields are little-endian, in upper case as UEFI prints it. */
 void pl_guid_text(const uint8_t guid[static 16], char ret[static PL_UUID_TEXT]);
+/* The other way, in upper or lower case; false: it does not begin with one. */
+bool pl_guid_parse(const char *text, uint8_t ret[static 16]);
 
 /* As platter_parse_size() and platter_format_size() say. */
 int pl_parse_size(const char *text, uint64_t *ret);

@@ -102,8 +102,16 @@ TEST(guids_and_uuids_differ_in_byte_order)
 	static const uint8_t esp[16] = { 0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11,
 					 0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b };
 	char text[PL_UUID_TEXT];
+	uint8_t back[16];
 
 	pl_guid_text(esp, text);
+	EXPECT(pl_guid_parse(text, back));
+	EXPECT_MEM(back, esp, 16);
+	EXPECT(pl_guid_parse("c12a7328-f81f-11d2-ba4b-00a0c93ec93b}", back));
+	EXPECT_MEM(back, esp, 16);
+	EXPECT(!pl_guid_parse("C12A7328-F81F-11D2-BA4B-00A0C93EC9", back));
+	EXPECT(!pl_guid_parse("C12A7328F81F11D2BA4B00A0C93EC93B", back));
+	EXPECT(!pl_guid_parse("C12A7328-F81F-11D2-BA4B-00A0C93EC9+1", back));
 	EXPECT_STR(text, "C12A7328-F81F-11D2-BA4B-00A0C93EC93B");
 	pl_uuid_text(esp, text);
 	EXPECT_STR(text, "28732ac1-1ff8-d211-ba4b-00a0c93ec93b");

@@ -166,6 +166,38 @@ vdi_set_parent(struct pl_disk *disk, struct pl_disk *parent, const char *name,
 	return 0;
 }
 
+/* What the modification UUID of a parent becomes when the image is committed into it. */
+static void
+modification_after_commit(const uint8_t *parent_modification, const struct vdi *overlay,
+			  uint8_t ret[static 16])
+{
+	pl_committed_id(parent_modification, overlay->header + MODIFICATION, 16, ret);
+}
+
+/* Is that done already? */
+static bool
+was_begun(const struct vdi *overlay, const uint8_t *modification)
+{
+	uint8_t next[16];
+
+	modification_after_commit(overlay->header + PARENT_MODIFICATION, overlay, next);
+	return !memcmp(modification, next, 16);
+}
+
+static int
+vdi_begin_commit(struct pl_disk *disk, struct pl_disk *overlay, struct platter_error *err)
+{
+	struct vdi *v = vdi_of(disk);
+	uint8_t *own = v->header + MODIFICATION;
+	int r;
+
+	if (!was_begun(vdi_of(overlay), own))
+		modification_after_commit(own, vdi_of(overlay), own);
+	r = pl_write(v->file, own, 16, MODIFICATION, err);
+	v->modified = r == 0;
+	return r == 0 ? pl_flush(v->file, err) : r;
+}
+
 static const struct pl_disk_ops vdi_ops = {
 	.name = "vdi",
 	.map = vdi_map,
@@ -329,6 +361,7 @@ find_parent(struct vdi *v, const struct pl_open_request *request, char **ret_nam
 	const uint8_t *modification = v->header + PARENT_MODIFICATION;
 	struct wanted wanted = { .uuid = v->header + PARENT_UUID };
 	char text[PL_UUID_TEXT];
+	uint8_t begun[16];
 	int r;
 
 	pl_guid_text(wanted.uuid, text);
@@ -339,6 +372,11 @@ find_parent(struct vdi *v, const struct pl_open_request *request, char **ret_nam
 	r = look_for(request->related, &wanted, ret_name, err);
 	if (r < 0 || *ret_name || !wanted.modification)
 		goto out;
+	modification_after_commit(modification, v, begun);
+	wanted.modification = begun;
+	r = look_for(request->related, &wanted, ret_name, err);
+	if (r == 0 && *ret_name)
+		return pl_parent_was_begun(request->flags, v->file->name, *ret_name, err);
 	/* One that was changed since is worth naming. */
 	wanted.modification = NULL;
 	r = look_for(request->related, &wanted, ret_name, err);
@@ -365,7 +403,7 @@ out:
 
 /* Is this the image that `v` was made of, as it was then? */
 static int
-check_parent(const struct vdi *v, struct pl_disk *parent, struct platter_error *err)
+check_parent(const struct vdi *v, struct pl_disk *parent, unsigned flags, struct platter_error *err)
 {
 	static const struct {
 		size_t own, wanted;
@@ -384,6 +422,8 @@ check_parent(const struct vdi *v, struct pl_disk *parent, struct platter_error *
 		/* VirtualBox leaves out the second where it does not know it. */
 		if (memcmp(h + links[i].own, want, 16) == 0 || (i && pl_is_zero(want, 16)))
 			continue;
+		if (i && was_begun(v, h + MODIFICATION))
+			return pl_parent_was_begun(flags, v->file->name, parent->name, err);
 		pl_guid_text(h + links[i].own, found);
 		pl_guid_text(want, wanted);
 		r = pl_corrupt(err, links[i].wanted,
@@ -407,7 +447,7 @@ open_given(struct vdi *v, const struct pl_open_request *request, struct platter_
 	if (r)
 		return r;
 	if (!(request->flags & PLATTER_OPEN_IGNORE_CHECKSUMS))
-		r = check_parent(v, parent, err);
+		r = check_parent(v, parent, request->flags, err);
 	if (r == 0)
 		r = pl_disk_stack(&v->disk, parent, err);
 	if (r == 0)
@@ -619,6 +659,7 @@ vdi_repair(struct pl_disk *disk, bool dry_run, struct pl_findings *findings,
 static const struct pl_change_ops change_ops = {
 	.repair = vdi_repair,
 	.set_parent = vdi_set_parent,
+	.begin_commit = vdi_begin_commit,
 	.compact = pl_vdi_compact,
 };
 

@@ -79,7 +79,8 @@ struct vdi {
 	uint32_t type, block_size, extra, data_offset;
 	uint32_t nr_blocks, nr_allocated;
 	struct pl_block_table map;
-	struct pl_store store; /* of an image that is written */
+	struct pl_store store;
+	bool modified; /* its modification UUID is new */ /* of an image that is written */
 };
 
 static inline struct vdi *

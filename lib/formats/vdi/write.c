@@ -51,7 +51,7 @@ begin_changes(struct pl_store *s, struct platter_error *err)
 	uint64_t in_file = v->file->growable && v->file->size > v->data_offset
 				   ? pl_div_round_up(v->file->size - v->data_offset, unit)
 				   : 0;
-	int r = pl_new_guid(v->header + MODIFICATION, err);
+	int r = v->modified ? 0 : pl_new_guid(v->header + MODIFICATION, err);
 
 	s->frontier = v->data_offset + PL_MAX(in_file, v->nr_allocated) * unit;
 	return r < 0 ? r : pl_write(v->file, v->header + MODIFICATION, 16, MODIFICATION, err);

@@ -512,7 +512,8 @@ read_header(struct vhd *v, struct platter_error *err)
 }
 
 static int
-check_parent(struct pl_disk *child, struct pl_disk *parent, struct platter_error *err)
+check_parent(struct pl_disk *child, struct pl_disk *parent, unsigned flags,
+	     struct platter_error *err)
 {
 	struct vhd *v = vhd_of(child);
 	const struct vhd_footer *f = pl_vhd_footer_of(parent);

@@ -172,29 +172,49 @@ write_other(struct pl_disk *file, uint8_t *b, struct vhdx_header *h, struct plat
 	return 0;
 }
 
-int
-pl_vhdx_header_update(struct pl_disk *file, struct vhdx_header *h, unsigned changes,
-		      struct platter_error *err)
+/* `guid`: the DataWriteGuid, NULL: as it was. */
+static int
+update(struct pl_disk *file, struct vhdx_header *h, bool changes_file, const uint8_t *guid,
+       struct platter_error *err)
 {
-	uint8_t b[VHDX_HEADER_SIZE], guid[16];
+	uint8_t b[VHDX_HEADER_SIZE];
 	int r = pl_read(file, b, sizeof b, h->at, err);
 
 	if (r == 0 && h->sequence > UINT64_MAX - 2)
 		r = pl_corrupt(err, h->at + VHDX_SEQUENCE,
 			       "the header's sequence number is the last");
-	if (r == 0 && changes & VHDX_CHANGES_FILE)
+	if (r == 0 && changes_file)
 		r = pl_new_guid(b + VHDX_FILE_WRITE_GUID, err);
-	if (r == 0 && changes & VHDX_CHANGES_DATA)
-		r = pl_new_guid(b + VHDX_DATA_WRITE_GUID, err);
 	if (r < 0)
 		return r;
-	memcpy(guid, b + VHDX_DATA_WRITE_GUID, 16);
+	if (guid)
+		memcpy(b + VHDX_DATA_WRITE_GUID, guid, 16);
 	memcpy(b + VHDX_LOG_GUID, h->log_guid, 16);
 	r = write_other(file, b, h, err);
 	/* Then no older one is left that could count if this is damaged. */
 	if (r == 0)
 		r = write_other(file, b, h, err);
 	if (r == 0)
-		memcpy(h->data_write_guid, guid, 16);
+		memcpy(h->data_write_guid, b + VHDX_DATA_WRITE_GUID, 16);
 	return r;
+}
+
+int
+pl_vhdx_header_update(struct pl_disk *file, struct vhdx_header *h, unsigned changes,
+		      struct platter_error *err)
+{
+	bool changes_data = changes & VHDX_CHANGES_DATA;
+	uint8_t guid[16];
+	int r = changes_data ? pl_new_guid(guid, err) : 0;
+
+	if (r < 0)
+		return r;
+	return update(file, h, changes & VHDX_CHANGES_FILE, changes_data ? guid : NULL, err);
+}
+
+int
+pl_vhdx_header_name(struct pl_disk *file, struct vhdx_header *h,
+		    const uint8_t data_write_guid[static 16], struct platter_error *err)
+{
+	return update(file, h, false, data_write_guid, err);
 }

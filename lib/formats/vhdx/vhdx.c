@@ -416,8 +416,26 @@ is_linkage(const char *text, const char *guid)
 	return strncasecmp(text, guid, PL_UUID_TEXT - 1) == 0;
 }
 
+/* Has a commit of this overlay given its parent the write GUID that it has? */
+static bool
+was_begun(const struct vhdx *overlay, const uint8_t *guid)
+{
+	const char *links[] = { overlay->info.linkage, overlay->info.linkage2 };
+	uint8_t was[16], next[16];
+
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
+		if (!links[i] || !pl_guid_parse(links[i] + (*links[i] == '{'), was))
+			continue;
+		pl_committed_id(was, overlay->info.header.data_write_guid, 16, next);
+		if (!memcmp(guid, next, 16))
+			return true;
+	}
+	return false;
+}
+
 static int
-check_parent(struct pl_disk *child, struct pl_disk *parent, struct platter_error *err)
+check_parent(struct pl_disk *child, struct pl_disk *parent, unsigned flags,
+	     struct platter_error *err)
 {
 	struct vhdx *v = vhdx_of(child);
 	const struct vhdx_info *info = pl_vhdx_info_of(parent);
@@ -428,6 +446,8 @@ check_parent(struct pl_disk *child, struct pl_disk *parent, struct platter_error
 		pl_guid_text(info->header.data_write_guid, guid);
 	if (info && (is_linkage(v->info.linkage, guid) || is_linkage(v->info.linkage2, guid)))
 		return 0;
+	if (info && was_begun(v, info->header.data_write_guid))
+		return pl_parent_was_begun(flags, v->file->name, parent->name, err);
 	r = pl_corrupt(err, v->info.locator_at,
 		       "'%s' is not as it was when '%s' was made from it: its write GUID is {%s},"
 		       " that of the parent was %s",
@@ -583,8 +603,26 @@ vhdx_set_parent(struct pl_disk *disk, struct pl_disk *parent, const char *name,
 	return 0;
 }
 
+static int
+vhdx_begin_commit(struct pl_disk *disk, struct pl_disk *overlay, struct platter_error *err)
+{
+	struct vhdx *v = vhdx_of(disk), *top = vhdx_of(overlay);
+	struct vhdx_header *h = &v->info.header;
+	uint8_t guid[16];
+	int r = pl_store_begin(&v->store, err);
+
+	memcpy(guid, h->data_write_guid, 16);
+	if (!was_begun(top, guid))
+		pl_committed_id(guid, top->info.header.data_write_guid, 16, guid);
+	if (r == 0)
+		r = pl_vhdx_header_name(v->file, h, guid, err);
+	v->touched |= r == 0;
+	return r;
+}
+
 static const struct pl_change_ops change_ops = {
 	.set_parent = vhdx_set_parent,
+	.begin_commit = vhdx_begin_commit,
 	.repair = pl_vhdx_repair,
 	.compact = pl_vhdx_compact,
 };

@@ -151,6 +151,9 @@ int pl_vhdx_header_read(struct pl_disk *file, unsigned flags, struct vhdx_info *
 #define VHDX_CHANGES_DATA 2u /* DataWriteGuid: before the first that a guest sees */
 int pl_vhdx_header_update(struct pl_disk *file, struct vhdx_header *h, unsigned changes,
 			  struct platter_error *err);
+/* The same with this DataWriteGuid. */
+int pl_vhdx_header_name(struct pl_disk *file, struct vhdx_header *h,
+			const uint8_t data_write_guid[static 16], struct platter_error *err);
 /* metadata.c: regions and metadata, from the file as the log leaves it. */
 int pl_vhdx_metadata_read(struct pl_disk *file, unsigned flags, struct vhdx_info *info,
 			  struct platter_error *err);

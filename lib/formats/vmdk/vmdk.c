@@ -7,6 +7,7 @@
  * sparse extent that is the disk.  Spec: VMware, "Virtual Disk Format 5.0".
  */
 #include "vmdk.h"
+#include "parent.h"
 #include "storage.h"
 #include "text.h"
 
@@ -362,13 +363,15 @@ open_hinted(const struct pl_open_request *request, const char *hint, struct pl_d
 }
 
 static int
-check_cid(const struct vmdk *v, struct pl_disk *parent, struct platter_error *err)
+check_cid(const struct vmdk *v, struct pl_disk *parent, unsigned flags, struct platter_error *err)
 {
 	const struct vmdk_descriptor *d = &vmdk_of(parent)->descriptor;
 	int r;
 
 	if (d->has_cid && d->cid == v->descriptor.parent_cid)
 		return 0;
+	if (d->has_cid && pl_vmdk_was_begun(v, d->cid))
+		return pl_parent_was_begun(flags, v->disk.name, parent->name, err);
 	if (d->has_cid)
 		r = pl_corrupt(err, PLATTER_NO_OFFSET,
 			       "'%s' has the content ID %08" PRIx32
@@ -396,7 +399,7 @@ find_parent(struct vmdk *v, const struct pl_open_request *request, struct pl_dis
 	bool missing = r < 0 && request->related->missing;
 
 	if (r == 0 && check)
-		r = check_cid(v, hinted, err);
+		r = check_cid(v, hinted, request->flags, err);
 	if (r == 0) {
 		*ret = PL_STEAL(hinted);
 		return 0;
@@ -411,7 +414,7 @@ find_parent(struct vmdk *v, const struct pl_open_request *request, struct pl_dis
 		return r;
 	}
 	if (r2 == 0 && check)
-		r2 = check_cid(v, given, &second);
+		r2 = check_cid(v, given, request->flags, &second);
 	if (r2 == 0)
 		*ret = PL_STEAL(given);
 	else if (err)
@@ -582,6 +585,7 @@ pl_vmdk_describe(struct pl_disk *disk, struct pl_facts *facts)
 
 static const struct pl_change_ops change_ops = {
 	.set_parent = pl_vmdk_set_parent,
+	.begin_commit = pl_vmdk_begin_commit,
 	.repair = pl_vmdk_repair,
 	.compact = pl_vmdk_compact,
 };

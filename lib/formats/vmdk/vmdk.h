@@ -277,6 +277,9 @@ int pl_vmdk_zero(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigne
 		 struct platter_error *err);
 int pl_vmdk_discard(struct pl_disk *disk, uint64_t offset, uint64_t length,
 		    struct platter_error *err);
+int pl_vmdk_begin_commit(struct pl_disk *disk, struct pl_disk *overlay, struct platter_error *err);
+/* Has a commit of this overlay given its parent the content ID that it has? */
+bool pl_vmdk_was_begun(const struct vmdk *overlay, uint32_t parent_cid);
 int pl_vmdk_flush(struct pl_disk *disk, struct platter_error *err);
 int pl_vmdk_resize(struct pl_disk *disk, uint64_t size, struct platter_error *err);
 int pl_vmdk_compact(struct pl_disk *disk, struct platter_error *err);

@@ -111,30 +111,71 @@ pl_vmdk_read_text(struct vmdk *v, char **ret, struct platter_error *err)
 	return *ret ? 0 : pl_no_memory(err);
 }
 
-int
-pl_vmdk_begin(struct vmdk *v, struct platter_error *err)
+/* Give the disk this content ID, if it has one. */
+static int
+set_cid(struct vmdk *v, uint32_t new_cid, struct platter_error *err)
 {
 	PL_AUTOFREE char *text = NULL;
 	char digits[9], *cid;
+	int r = pl_vmdk_read_text(v, &text, err);
+
+	cid = r == 0 ? find_cid(text) : NULL;
+	if (!cid)
+		return r;
+	snprintf(digits, sizeof digits, "%08" PRIx32, new_cid);
+	r = pl_write(v->files[0], digits, 8, v->text_at + (uint64_t)(cid - text), err);
+	if (r < 0)
+		return r;
+	v->descriptor.cid = new_cid;
+	v->changed = true;
+	return 0;
+}
+
+int
+pl_vmdk_begin(struct vmdk *v, struct platter_error *err)
+{
 	uint8_t random[16];
 	int r;
 
 	if (v->changed || !v->descriptor.has_cid)
 		return 0;
-	r = pl_vmdk_read_text(v, &text, err);
-	if (r == 0)
-		r = pl_new_uuid(random, err);
-	cid = r == 0 ? find_cid(text) : NULL;
-	if (!cid)
-		return r;
+	r = pl_new_uuid(random, err);
 	/* All ones would say that there is none; its lowest bit is not needed. */
-	snprintf(digits, sizeof digits, "%08" PRIx32, get_le32(random) & ~1u);
-	r = pl_write(v->files[0], digits, 8, v->text_at + (uint64_t)(cid - text), err);
-	if (r < 0)
-		return r;
-	v->descriptor.cid = get_le32(random) & ~1u;
-	v->changed = true;
-	return 0;
+	return r == 0 ? set_cid(v, get_le32(random) & ~1u, err) : r;
+}
+
+/* The content ID of a parent when the overlay is committed into it; another than it was. */
+static uint32_t
+cid_after_commit(uint32_t was, const struct vmdk *overlay)
+{
+	uint8_t from[4], own[4], ret[4];
+	uint32_t cid;
+
+	put_le32(from, was);
+	put_le32(own, overlay->descriptor.cid);
+	pl_committed_id(from, own, sizeof ret, ret);
+	cid = get_le32(ret) & ~1u;
+	return cid == was ? cid ^ 2 : cid;
+}
+
+bool
+pl_vmdk_was_begun(const struct vmdk *overlay, uint32_t parent_cid)
+{
+	return parent_cid == cid_after_commit(overlay->descriptor.parent_cid, overlay);
+}
+
+int
+pl_vmdk_begin_commit(struct pl_disk *disk, struct pl_disk *overlay, struct platter_error *err)
+{
+	struct vmdk *v = vmdk_of(disk);
+	const struct vmdk *top = vmdk_of(overlay);
+	uint32_t cid = v->descriptor.cid;
+	int r;
+
+	if (!v->descriptor.has_cid)
+		return 0;
+	r = set_cid(v, pl_vmdk_was_begun(top, cid) ? cid : cid_after_commit(cid, top), err);
+	return r == 0 ? pl_flush(v->files[0], err) : r;
 }
 
 static int
@@ -220,7 +261,9 @@ pl_vmdk_prepare(struct vmdk *v, unsigned flags, struct platter_error *err)
 	for (size_t i = 0; i < v->nr_extents && r == 0; i++) {
 		struct vmdk_extent *e = &v->extents[i];
 
-		r = flags & PLATTER_OPEN_IGNORE_CHECKSUMS ? 0 : not_writable(e, err);
+		/* The descriptor can be another also where extents cannot. */
+		r = flags & (PLATTER_OPEN_IGNORE_CHECKSUMS | PL_OPEN_RELINK) ? 0
+									     : not_writable(e, err);
 		if (r == 0 && e->sparse && e->sparse->type == VMDK_SPARSE)
 			r = pl_vmdk_prepare_extent(v, e, err);
 	}
