@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "codec.h"
 #include "compare.h"
@@ -526,6 +527,7 @@ produce(struct creation *c, struct platter_copy_result *ret, struct platter_erro
 		.split = o->split,
 		.resume = o->resume,
 		.overwrite = o->overwrite,
+		.anew = c->again,
 		.direct = !o->no_sync, /* else the page cache is the quicker place */
 	};
 	int r = make_hasher(c, err);
@@ -546,7 +548,8 @@ produce(struct creation *c, struct platter_copy_result *ret, struct platter_erro
 	}
 	if (c->hash_to_verify)
 		ret->nr_hashes = 0;
-	return r;
+	/* Files beside it are there only now. */
+	return r == 0 && c->again ? pl_storage_mode_like(c->file, c->target, err) : r;
 }
 
 static void
@@ -558,6 +561,42 @@ fill_result(const struct creation *c, struct platter_copy_result *ret)
 	ret->bad = c->copy.bad;
 	ret->kept = c->copy.kept;
 	ret->shared = c->copy.shared;
+}
+
+/* Is the file at `path` named after the image `target`, as those that are made beside it are? */
+static bool
+is_named_after(const char *path, const char *target)
+{
+	const char *name = strrchr(path, '/'), *base = strrchr(target, '/'), *dot;
+	size_t n;
+
+	name = name ? name + 1 : path;
+	base = base ? base + 1 : target;
+	dot = strrchr(base, '.');
+	n = dot && dot > base ? (size_t)(dot - base) : strlen(base);
+	return !strncmp(name, base, n) && name[n] == '-';
+}
+
+/*
+ * The files beside an image that was made anew, when the new one has others.  One under a foreign
+ * name may be another's too, and a name that leads elsewhere by now is not theirs.
+ */
+static void
+remove_replaced(const struct creation *c)
+{
+	PL_AUTOFREE char *beside = pl_storage_beside_path(c->file, 0);
+	struct pl_disk *old = c->source->disk, *file;
+
+	for (size_t i = 1; beside && old->ops->below && (file = old->ops->below(old, i)); i++) {
+		const char *path = pl_storage_path(file, 0);
+		struct pl_file_id id;
+		struct stat st;
+
+		if (path && is_named_after(path, c->target) && pl_storage_id(file, 0, &id) &&
+		    lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_dev == id.device &&
+		    st.st_ino == id.inode)
+			unlink(path);
+	}
 }
 
 static int
@@ -596,6 +635,8 @@ create(struct pl_place *source, const char *target, const struct platter_create_
 		r = pl_storage_commit(c.file, !options->no_sync, err);
 	if (r == 0)
 		ret->stored = pl_storage_allocated(c.file);
+	if (r == 0 && again)
+		remove_replaced(&c);
 	if (r < 0 && c.file)
 		pl_storage_abandon(c.file, (r == -ECANCELED || c.copy.size) && resumable(&c));
 	creation_done(&c);

@@ -19,6 +19,7 @@ struct pl_output {
 	char *ending; /* of files beside another: what follows the number, owned; else NULL */
 	struct pl_leaf *beside; /* the files that appear together with this one, owned, or NULL */
 	bool overwrite;
+	bool anew; /* what is beside `target` stays until that is replaced */
 	bool direct;
 	bool pending;    /* neither committed nor abandoned yet */
 	bool redirected; /* standard output is a file */

@@ -6,6 +6,7 @@
  * written as PATH.001.part, PATH.002.part, ...; the first is renamed last, so that what
  * has a first part is whole.  Files that stand beside another get their names before it.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
@@ -334,6 +335,7 @@ pl_storage_create(const char *path, const struct pl_storage_create *how, struct 
 	leaf->output = (struct pl_output){ .target = PL_STEAL(target),
 					   .base = PL_STEAL(base),
 					   .overwrite = how->overwrite,
+					   .anew = how->overwrite && how->anew,
 					   .direct = how->direct,
 					   .pending = true };
 	r = open_all(leaf, how, err);
@@ -371,19 +373,58 @@ check_can_have_beside(const struct pl_leaf *leaf, const struct pl_disk *file,
 	return 0;
 }
 
+/* Does a name in its folder begin and end so? */
+static int
+is_any_there(const char *base, const char *ending, bool *ret, struct platter_error *err)
+{
+	const char *slash = strrchr(base, '/'), *begin = slash ? slash + 1 : base;
+	PL_AUTOFREE char *folder = slash ? strndup(base, (size_t)(slash + 1 - base)) : strdup(".");
+	size_t n = strlen(begin), m = strlen(ending);
+	struct dirent *e;
+	DIR *dir;
+
+	if (!folder)
+		return pl_no_memory(err);
+	dir = opendir(folder);
+	if (!dir)
+		return pl_fail_errno(err, -errno, "look into '%s'", folder);
+	*ret = false;
+	while (!*ret && (e = readdir(dir))) {
+		size_t length = strlen(e->d_name);
+
+		*ret = length >= n + m && !memcmp(e->d_name, begin, n) &&
+		       !memcmp(e->d_name + length - m, ending, m);
+	}
+	closedir(dir);
+	return 0;
+}
+
 /* The names; afterwards the leaf has no files yet. */
 static int
-name_beside(struct pl_leaf *leaf, const char *target, const struct pl_storage_beside *how,
+name_beside(struct pl_leaf *leaf, const struct pl_leaf *first, const struct pl_storage_beside *how,
 	    struct platter_error *err)
 {
+	const char *target = first->output.target;
 	size_t n = stem_length(target);
 	struct pl_output *o = &leaf->output;
+	bool taken = true;
+	int r = 0;
 
-	o->base = pl_format("%.*s%s", (int)n, target, how->tag);
 	o->ending = strdup(target + n);
-	if (o->base && o->ending)
+	for (unsigned i = 1; taken && o->ending && r == 0; i++) {
+		char number[16] = "";
+
+		if (i > 1)
+			snprintf(number, sizeof number, "-%u", i);
+		free(o->base);
+		o->base = pl_format("%.*s%s%s", (int)n, target, number, how->tag);
+		taken = o->base && first->output.anew;
+		if (taken)
+			r = is_any_there(o->base, o->ending, &taken, err);
+	}
+	if (r == 0 && o->base && o->ending)
 		o->target = pl_format("%s%s%s", o->base, how->split ? "001" : "", o->ending);
-	return o->target ? 0 : pl_no_memory(err);
+	return r < 0 || o->target ? r : pl_no_memory(err);
 }
 
 int
@@ -403,10 +444,11 @@ pl_storage_create_beside(struct pl_disk *file, const struct pl_storage_beside *h
 		return r;
 	leaf->split = how->split;
 	leaf->loose = how->loose;
-	leaf->output = (struct pl_output){ .overwrite = first->output.overwrite,
-					   .direct = first->output.direct,
-					   .pending = true };
-	r = name_beside(leaf, first->output.target, how, err);
+	leaf->output =
+		(struct pl_output){ .overwrite = first->output.overwrite && !first->output.anew,
+				    .direct = first->output.direct,
+				    .pending = true };
+	r = name_beside(leaf, first, how, err);
 	if (r == 0)
 		r = open_all(leaf, &afresh, err);
 	if (r < 0) {
@@ -552,8 +594,8 @@ clear_old_set(struct pl_leaf *leaf, struct platter_error *err)
 }
 
 /*
- * Give the files beside another theirs.  The old one of that name goes first: it would describe
- * what is not its own.
+ * Give the files beside another theirs.  The old one of that name goes first, for it would describe
+ * what is not its own; unless its files stay, when it is replaced in the end.
  */
 static int
 name_all_beside(struct pl_leaf *first, bool sync, struct platter_error *err)
@@ -567,7 +609,7 @@ name_all_beside(struct pl_leaf *first, bool sync, struct platter_error *err)
 		return r;
 	if (!first->output.overwrite && lstat(target, &st) == 0)
 		return rename_failed(first->parts[0]->path, target, -EEXIST, err);
-	if (first->output.overwrite && unlink(target) < 0 && errno != ENOENT)
+	if (first->output.overwrite && !first->output.anew && unlink(target) < 0 && errno != ENOENT)
 		return pl_fail_errno(err, -errno, "replace '%s'", target);
 	for (size_t i = leaf->nr_parts; i-- > 0 && r == 0;)
 		r = name_part(leaf, i, err);
@@ -598,21 +640,28 @@ pl_storage_mode_like(struct pl_disk *disk, const char *path, struct platter_erro
 {
 	struct pl_leaf *leaf = pl_leaf_of(disk);
 	struct stat st;
+	int r = 0;
 
 	if (stat(path, &st) < 0)
 		return pl_fail_errno(err, -errno, "look at '%s'", path);
-	for (size_t i = 0; leaf && i < leaf->nr_parts; i++) {
-		int fd = leaf->parts[i]->fd;
+	for (size_t i = 0; leaf && i < leaf->nr_parts && r == 0; i++) {
 		mode_t mode = st.st_mode & 07777;
+		struct pl_part *part = NULL;
 
+		r = pl_leaf_get(leaf, i, &part, err);
+		if (r < 0)
+			break;
 		/* Another's group that we are not in must not gain by what its own might do. */
-		if (fchown(fd, st.st_uid, st.st_gid) < 0 && fchown(fd, (uid_t)-1, st.st_gid) < 0)
+		if (fchown(part->fd, st.st_uid, st.st_gid) < 0 &&
+		    fchown(part->fd, (uid_t)-1, st.st_gid) < 0)
 			mode &= 07707;
-		if (fchmod(fd, mode) < 0)
-			return pl_fail_errno(err, -errno, "set the mode of '%s'",
-					     leaf->parts[i]->path);
+		if (fchmod(part->fd, mode) < 0)
+			r = pl_fail_errno(err, -errno, "set the mode of '%s'", part->path);
+		pl_leaf_put(leaf, part);
 	}
-	return 0;
+	if (r == 0 && leaf && leaf->output.beside)
+		r = pl_storage_mode_like(&leaf->output.beside->disk, path, err);
+	return r;
 }
 
 int

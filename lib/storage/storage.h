@@ -34,7 +34,12 @@ struct pl_storage_create {
 	uint64_t split; /* bytes a part, 0: one file */
 	bool resume;    /* keep what an earlier PATH.part holds; a new one if there is none */
 	bool overwrite; /* PATH may exist: it is replaced when committed */
-	bool direct;    /* write past the page cache where the file system can: large images */
+	/*
+	 * With it: what stands beside PATH stays, for the old file there names it until it is
+	 * replaced.  Files beside the new one get other names.
+	 */
+	bool anew;
+	bool direct; /* write past the page cache where the file system can: large images */
 };
 
 /*
@@ -46,12 +51,16 @@ struct pl_storage_create {
 int pl_storage_create(const char *path, const struct pl_storage_create *how, struct pl_disk **ret,
 		      struct platter_error *err);
 
-/* Give a new file the owner, group and mode of the file at `path`, as far as we may. */
+/*
+ * Give a new file, and those beside it, the owner, group and mode of the file at `path`, as far as
+ * we may.
+ */
 int pl_storage_mode_like(struct pl_disk *disk, const char *path, struct platter_error *err);
 
 /*
  * Files beside a new one that are named after it and appear together with it: disk.vmdk gets
- * disk-flat.vmdk, or disk-s001.vmdk, disk-s002.vmdk and so on.
+ * disk-flat.vmdk, or disk-s001.vmdk, disk-s002.vmdk and so on; made anew while such are there,
+ * disk-2-s001.vmdk and so on, and when those are there, disk-3-s001.vmdk.
  */
 struct pl_storage_beside {
 	const char *tag; /* what their names have more: "-flat", "-s" */

@@ -153,6 +153,39 @@ def test_resize_kill():
         expect_equal(seen, set(sizes[i] * MIB for i in (0, 1)), f"sizes seen after {steps} kills")
 
 
+@serial
+@limit(600)
+@weight(4)
+def test_made_anew_kill():
+    """A kill at any step of flatten or compact --copy leaves a disk that reads as before, and the same again completes it."""
+    raw = model(2400 * MIB)
+    for words, subformat in ((["flatten"], "twoGbMaxExtentSparse"), (["compact", "--copy"], "twoGbMaxExtentFlat")):
+        image = os.path.join(fresh("k"), "d.vmdk")
+
+        def prepare():
+            fresh("k")
+            if words[0] == "compact":
+                platter("convert", "-q", "--no-sync", "-o", "subformat=" + subformat, raw, image)
+                return
+            platter("convert", "-q", "--no-sync", raw, path("k/base.vmdk"))
+            platter("create", "--parent", path("k/base.vmdk"), "-o", "subformat=" + subformat, image)
+
+        def judge():
+            platter("compare", raw, image)
+            if words[0] == "compact" or lib.info(image)["chain"]:
+                platter(*words, image)
+            expect_disk(image, raw)
+            with open(image) as f:
+                named = {line.split('"')[1] for line in f if line.startswith("RW ")}
+            # Files that got their names before the descriptor did, or lost their descriptor last.
+            left.append({os.path.basename(f) for f in glob.glob(path("k/d*"))} - named - {"d.vmdk"})
+            expect(len(left[-1]) <= 2, f"left behind: {left[-1]}")
+
+        left = []
+        lib.kill_at_each_step([*words, image], prepare, judge)
+        expect_equal((left[0], left[-1]), (set(), set()), "what is left behind by a kill at once, or none")
+
+
 def test_output():
     """Several files do not go to standard output, whatever that is."""
     raw = lib.mixed_raw("disk")

@@ -723,6 +723,40 @@ TEST(files_beside_replace_others_only_if_they_may)
 	EXPECT_EQ(size_of(in_folder("d.vmdk")), 0);
 }
 
+TEST(what_is_made_anew_leaves_what_is_beside_the_old_one)
+{
+	struct pl_storage_create how = { .overwrite = true, .anew = true };
+	struct pl_disk *file, *beside;
+	struct stat st;
+
+	make_file("d.vmdk", 100, 0);
+	EXPECT_EQ(chmod(in_folder("d.vmdk"), 0600), 0);
+	make_file("d-s001.vmdk", 100, 0);
+	make_file("d-2-s003.vmdk", 100, 0);
+	make_file("d-3-f001.vmdk", 100, 0);
+	file = create(in_folder("d.vmdk"), how);
+	beside = create_beside(file, true);
+	write_pattern(beside, 0, 1700);
+	write_pattern(file, 0, 10);
+	EXPECT_OK(pl_storage_mode_like(file, in_folder("d.vmdk"), &err));
+	EXPECT_EQ(size_of(in_folder("d.vmdk")), 100);
+	EXPECT_OK(pl_storage_commit(file, false, &err));
+	pl_disk_unref(file);
+	EXPECT_EQ(size_of(in_folder("d.vmdk")), 10);
+	EXPECT_EQ(size_of(in_folder("d-s001.vmdk")), 100);
+	EXPECT_EQ(size_of(in_folder("d-3-s001.vmdk")), 1000);
+	EXPECT_EQ(size_of(in_folder("d-3-s002.vmdk")), 700);
+	EXPECT(stat(in_folder("d-3-s002.vmdk"), &st) == 0 && (st.st_mode & 07777) == 0600);
+	/* Where nothing is beside it, the names are the usual ones. */
+	make_file("e.vmdk", 100, 0);
+	file = create(in_folder("e.vmdk"), how);
+	beside = create_beside(file, true);
+	write_pattern(beside, 0, 10);
+	EXPECT_OK(pl_storage_commit(file, false, &err));
+	pl_disk_unref(file);
+	EXPECT_EQ(size_of(in_folder("e-s001.vmdk")), 10);
+}
+
 TEST(file_that_appears_beside_meanwhile_is_not_replaced)
 {
 	struct pl_disk *file = create(in_folder("d.vmdk"), (struct pl_storage_create){ 0 });
