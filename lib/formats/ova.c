@@ -6,12 +6,14 @@
  * NAME.ovf, maybe NAME.mf with digests of all files, and the files that the descriptor lists:
  *
  *	Envelope
- *		References/File		id, href: a file of the archive; compression, chunkSize
+ *		References/File		id, href: a file of the archive; compression; chunkSize:
+ *					it is in pieces, HREF.000000000 and so on; size: of it whole
  *		DiskSection/Disk	diskId, fileRef: the id of its File, none if it is empty;
  *					capacity, capacityAllocationUnits ("byte * 2^30"); format
  *		VirtualSystem		Name; ProductSection: Vendor, Product, Version
  *
- * The disks are opened with the driver of their own format, which may open nothing beside them.
+ * The disks are opened with the driver of their own format, which may open nothing but the bytes
+ * of other files of the archive: the extents of a VMDK.
  */
 #include <strings.h>
 
@@ -25,6 +27,8 @@
 #define MAX_OVF   MIB(4)
 #define MAX_FILES 1024
 #define MAX_DISKS 1024
+/* Of one disk; 2 TiB in pieces of 2 GiB. */
+#define MAX_CHUNKS 1024
 /* Disks that a message lists before it only counts them. */
 #define MAX_LISTED 16
 /* Larger numbers of bits in capacityAllocationUnits overflow. */
@@ -33,14 +37,16 @@
 /* A File of the descriptor. */
 struct reference {
 	char *id, *href;
-	bool compressed, chunked;
+	bool compressed;
+	uint64_t chunk_size; /* 0: whole */
+	uint64_t size;       /* 0: not told */
 };
 
 struct appliance_disk {
 	char *id, *file_ref, *format; /* of the descriptor; NULL: it does not say */
 	uint64_t capacity, unit;      /* 0: not told */
 	const struct reference *reference;
-	const struct pl_tar_member *member; /* NULL: it is not there */
+	const struct pl_tar_member *member; /* its first chunk, or all of it; NULL: not there */
 };
 
 struct ova {
@@ -157,7 +163,9 @@ reference_attribute(struct reference *f, const char *name, const char *value,
 	if (!strcmp(name, "compression"))
 		f->compressed = *value && strcasecmp(value, "identity") != 0;
 	else if (!strcmp(name, "chunkSize"))
-		f->chunked = *value && strcmp(value, "0") != 0;
+		f->chunk_size = strtoull(value, NULL, 10);
+	else if (!strcmp(name, "size"))
+		f->size = strtoull(value, NULL, 10);
 	return 0;
 }
 
@@ -331,6 +339,15 @@ find_member(const struct ova *o, const char *name)
 	return NULL;
 }
 
+/* The file, or its index-th chunk. */
+static const struct pl_tar_member *
+find_stored(const struct ova *o, const struct reference *f, const char *name, size_t index)
+{
+	PL_AUTOFREE char *chunk = f->chunk_size ? pl_format("%s.%09zu", name, index) : NULL;
+
+	return f->chunk_size ? (chunk ? find_member(o, chunk) : NULL) : find_member(o, name);
+}
+
 /* Find what each disk is stored in; those that are empty until they are used have no file. */
 static int
 resolve_disks(struct ova *o, struct platter_error *err)
@@ -357,9 +374,9 @@ resolve_disks(struct ova *o, struct platter_error *err)
 		if (!decoded)
 			return pl_no_memory(err);
 		decode_percent(decoded);
-		o->disks[nr - 1].member = find_member(o, d.reference->href);
+		o->disks[nr - 1].member = find_stored(o, d.reference, d.reference->href, 0);
 		if (!o->disks[nr - 1].member)
-			o->disks[nr - 1].member = find_member(o, decoded);
+			o->disks[nr - 1].member = find_stored(o, d.reference, decoded, 0);
 	}
 	o->nr_disks = nr;
 	return 0;
@@ -408,7 +425,7 @@ read_archive(struct ova *o, struct platter_error *err)
 static const char *
 disk_name(const struct appliance_disk *d)
 {
-	if (d->member)
+	if (d->member && !(d->reference && d->reference->chunk_size))
 		return d->member->name;
 	if (d->reference && d->reference->href)
 		return d->reference->href;
@@ -480,10 +497,6 @@ check_stored_plainly(const struct appliance_disk *d, struct platter_error *err)
 {
 	const char *name = disk_name(d);
 
-	if (d->reference && d->reference->chunked)
-		return pl_unsupported(err, PLATTER_NO_OFFSET,
-				      "the disk '%s' is stored in chunks, which is not supported",
-				      name);
 	if (!d->member)
 		return pl_corrupt(err, PLATTER_NO_OFFSET, "the disk '%s' is not in the archive",
 				  name);
@@ -503,32 +516,195 @@ check_stored_plainly(const struct appliance_disk *d, struct platter_error *err)
 static const char *
 disk_format(const struct appliance_disk *d)
 {
-	if (ends_with(d->member->name, ".vmdk") || (d->format && strcasestr(d->format, "vmdk")))
+	if (ends_with(disk_name(d), ".vmdk") || (d->format && strcasestr(d->format, "vmdk")))
 		return "vmdk";
 	return NULL;
+}
+
+/* A file of the archive that is there in chunks, all but the last equally long. */
+struct chunks {
+	struct pl_disk disk;
+	struct pl_disk *file; /* a reference */
+	uint64_t chunk_size;
+	uint64_t at[MAX_CHUNKS]; /* bytes of `file` */
+	size_t nr;
+};
+
+static int
+chunks_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_extent *ret,
+	   struct platter_error *err)
+{
+	const struct chunks *c = pl_container_of(disk, struct chunks, disk);
+	uint64_t in = offset % c->chunk_size;
+
+	(void)length, (void)err; /* nothing can fail */
+	*ret = (struct pl_extent){ .length = PL_MIN(c->chunk_size - in, disk->size - offset),
+				   .kind = PLATTER_DATA,
+				   .below = c->file,
+				   .stored_offset = c->at[offset / c->chunk_size] + in };
+	return 0;
+}
+
+static struct pl_disk *
+chunks_below(struct pl_disk *disk, size_t index)
+{
+	return index ? NULL : pl_container_of(disk, struct chunks, disk)->file;
+}
+
+static void
+chunks_free(struct pl_disk *disk)
+{
+	struct chunks *c = pl_container_of(disk, struct chunks, disk);
+
+	pl_disk_unref(c->file);
+	pl_disk_done(disk);
+	free(c);
+}
+
+static const struct pl_disk_ops chunks_ops = {
+	.name = "chunks",
+	.map = chunks_map,
+	.below = chunks_below,
+	.free = chunks_free,
+};
+
+/* All chunks that there are, which must be all that there should be. */
+static int
+find_chunks(const struct ova *o, const struct appliance_disk *d, struct chunks *c,
+	    struct platter_error *err)
+{
+	const struct reference *f = d->reference;
+	const struct pl_tar_member *m = d->member;
+	/* As it was found for the first. */
+	PL_AUTOFREE char *name = strndup(m->name, strlen(m->name) - strlen(".000000000"));
+
+	if (!name)
+		return pl_no_memory(err);
+	for (; m; m = find_stored(o, f, name, c->nr)) {
+		if (c->nr == MAX_CHUNKS)
+			return pl_over_limit(err, m->offset, "'%s' in more than %d chunks",
+					     disk_name(d), MAX_CHUNKS);
+		if (m->sparse || m->size > f->chunk_size ||
+		    (c->nr && (c->disk.size % c->nr || c->disk.size / c->nr != f->chunk_size)))
+			return pl_corrupt(err, m->offset,
+					  "'%s' has %" PRIu64 " bytes, a chunk has %" PRIu64,
+					  m->name, m->size, f->chunk_size);
+		c->at[c->nr++] = m->offset;
+		c->disk.size += m->size;
+	}
+	if (f->size && f->size != c->disk.size)
+		return pl_corrupt(err, PLATTER_NO_OFFSET,
+				  "the chunks of '%s' have %" PRIu64 " bytes of its %" PRIu64,
+				  disk_name(d), c->disk.size, f->size);
+	return 0;
+}
+
+static int
+join_chunks(const struct ova *o, const struct appliance_disk *d, const char *name,
+	    struct pl_disk **ret, struct platter_error *err)
+{
+	struct chunks *c = calloc(1, sizeof *c);
+	int r;
+
+	if (!c)
+		return pl_no_memory(err);
+	r = pl_disk_init(&c->disk, &chunks_ops, name, err);
+	if (r < 0) {
+		free(c);
+		return r;
+	}
+	c->file = pl_disk_ref(o->file);
+	c->chunk_size = d->reference->chunk_size;
+	r = find_chunks(o, d, c, err);
+	if (r == 0)
+		r = pl_disk_stack(&c->disk, c->file, err);
+	if (r < 0) {
+		chunks_free(&c->disk);
+		return r;
+	}
+	*ret = &c->disk;
+	return 0;
+}
+
+/* What a disk may name: files of the archive, from its own folder there, as bytes only. */
+struct inside {
+	struct pl_related related;
+	const struct ova *ova;
+};
+
+static int
+open_inside(struct pl_related *related, const char *name, const char *format, bool writable,
+	    struct pl_disk **ret, struct platter_error *err)
+{
+	const struct ova *o = pl_container_of(related, struct inside, related)->ova;
+	const char *own = o->disks[o->chosen].member->name, *slash = strrchr(own, '/');
+	PL_AUTOFREE char *path = pl_format("%.*s%s", slash ? (int)(slash + 1 - own) : 0, own, name);
+	PL_AUTOFREE char *full = path ? pl_format("%s:%s", o->file->name, path) : NULL;
+	const struct pl_tar_member *m;
+
+	related->missing = false;
+	if (!full)
+		return pl_no_memory(err);
+	if (writable || !format || strcmp(format, "raw") != 0)
+		return pl_unsupported(err, PLATTER_NO_OFFSET,
+				      "'%s' is named by a disk of an appliance, where only extents"
+				      " of it are followed",
+				      name);
+	m = find_member(o, path);
+	related->missing = !m;
+	if (!m)
+		return pl_fail(err, -ENOENT, "'%s' is not in the archive", path);
+	if (m->sparse)
+		return pl_unsupported(err, m->offset, "'%s' is stored as a sparse file", path);
+	return pl_slice_new(o->file, m->offset, m->size, full, ret, err);
+}
+
+static int
+find_nothing(struct pl_related *related, const char *folder, const char *extension,
+	     int (*look)(struct pl_disk *file, const void *wanted), const void *wanted,
+	     char **ret_name, struct platter_error *err)
+{
+	(void)err; /* nothing is looked at, and nothing can fail */
+	*ret_name = NULL;
+	return 0;
+}
+
+static int
+open_image(struct ova *o, struct pl_disk *file, unsigned flags, struct platter_error *err)
+{
+	struct inside inside = { .related = { .open = open_inside, .find = find_nothing },
+				 .ova = o };
+	struct pl_open_request request = { .file = file,
+					   .flags = flags & ~(unsigned)PLATTER_OPEN_WRITE,
+					   .related = &inside.related };
+	const char *name = disk_format(&o->disks[o->chosen]);
+	const struct pl_format *format = name ? pl_format_by_name(name) : NULL;
+	int r = format ? 0 : pl_format_probe(file, &format, err);
+
+	return r == 0 ? format->open(&request, &o->image, err) : r;
 }
 
 static int
 open_disk(struct ova *o, unsigned flags, struct platter_error *err)
 {
 	const struct appliance_disk *d = &o->disks[o->chosen];
-	PL_AUTOUNREF struct pl_disk *slice = NULL;
+	PL_AUTOUNREF struct pl_disk *file = NULL;
 	PL_AUTOFREE char *name = NULL;
 	int r = check_stored_plainly(d, err);
 
 	if (r < 0) {
-		if (d->member || (d->reference && d->reference->chunked))
+		if (d->member)
 			pl_hint(err, "unpack the appliance with tar first");
 		return r;
 	}
-	name = pl_format("%s:%s", o->file->name, d->member->name);
+	name = pl_format("%s:%s", o->file->name, disk_name(d));
 	if (!name)
 		return pl_no_memory(err);
-	r = pl_slice_new(o->file, d->member->offset, d->member->size, name, &slice, err);
-	if (r == 0)
-		r = pl_image_open(slice, NULL, disk_format(d), NULL,
-				  flags & ~(unsigned)PLATTER_OPEN_WRITE, &o->image, err);
-	return r;
+	if (d->reference && d->reference->chunk_size)
+		r = join_chunks(o, d, name, &file, err);
+	else
+		r = pl_slice_new(o->file, d->member->offset, d->member->size, name, &file, err);
+	return r == 0 ? open_image(o, file, flags, err) : r;
 }
 
 static int
@@ -616,7 +792,7 @@ ova_describe(struct pl_disk *disk, struct pl_facts *facts)
 struct shifted {
 	struct pl_findings findings;
 	struct pl_findings *to;
-	const struct pl_tar_member *member;
+	const struct appliance_disk *of;
 };
 
 static void
@@ -625,18 +801,22 @@ found_in_image(struct pl_findings *findings, enum platter_severity severity, uin
 {
 	struct shifted *s = pl_container_of(findings, struct shifted, findings);
 
-	if (offset != PLATTER_NO_OFFSET)
-		offset += s->member->offset;
-	pl_found(s->to, severity, offset, "'%s': %s", s->member->name, message);
+	/* In chunks it may be anywhere. */
+	if (s->of->reference && s->of->reference->chunk_size)
+		offset = PLATTER_NO_OFFSET;
+	else if (offset != PLATTER_NO_OFFSET)
+		offset += s->of->member->offset;
+	pl_found(s->to, severity, offset, "'%s': %s", disk_name(s->of), message);
 }
 
 static int
 ova_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_error *err)
 {
 	struct ova *o = ova_of(disk);
-	const struct pl_tar_member *m = o->disks[o->chosen].member;
 	const struct pl_format *format = pl_format_of(o->image);
-	struct shifted s = { .findings.found = found_in_image, .to = findings, .member = m };
+	struct shifted s = { .findings.found = found_in_image,
+			     .to = findings,
+			     .of = &o->disks[o->chosen] };
 	int r;
 
 	if (o->broken.code)
@@ -650,8 +830,7 @@ ova_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_err
 				 "the archive ends before its file '%s' does",
 				 o->tar.members[i].name);
 	for (size_t i = 0; i < o->nr_disks; i++)
-		if (!o->disks[i].member &&
-		    !(o->disks[i].reference && o->disks[i].reference->chunked))
+		if (!o->disks[i].member)
 			pl_found(findings, PLATTER_DAMAGE, PLATTER_NO_OFFSET,
 				 "the disk '%s' is not in the archive", disk_name(&o->disks[i]));
 	r = pl_manifest_check(o->file, &o->tar, findings, err);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* test-ova.c - appliances made with GNU tar and Python's tarfile, and hostile ones */
+#include <sys/stat.h>
+
 #include "images.h"
 #include "tar.h"
 
@@ -218,8 +220,8 @@ TEST(what_cannot_be_read_is_told)
 	EXPECT(strstr(err.message, "compressed"));
 	write_ovf("<File ovf:id='file1' ovf:href='disk1.vmdk' ovf:chunkSize='1000'/>", DISK_1);
 	run("tar -cf a.ova x.ovf disk1.vmdk");
-	EXPECT_EQ(try_open("a.ova", 0, &disk), -ENOTSUP);
-	EXPECT(strstr(err.message, "chunks"));
+	EXPECT_EQ(try_open("a.ova", 0, &disk), -EUCLEAN);
+	EXPECT(strstr(err.message, "'disk1.vmdk' is not in the archive"));
 	write_ovf(FILE_1, DISK_1);
 	run("tar -cf a.ova x.ovf");
 	EXPECT_EQ(try_open("a.ova", 0, &disk), -EUCLEAN);
@@ -237,17 +239,69 @@ TEST(what_cannot_be_read_is_told)
 	}
 }
 
-/* What the image names is its maker's word: nothing beside the archive is opened. */
-TEST(disk_may_name_no_files)
+TEST(a_disk_in_chunks_is_read_as_one)
 {
-	struct pl_disk *disk = NULL;
+	PL_AUTOFREE uint8_t *bytes = make_disks();
+	PL_AUTOFREE char *file = NULL;
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+	struct pl_disk *none = NULL;
+	struct stat st;
 
-	free(make_disks());
-	run("qemu-img create -f vmdk -o subformat=monolithicFlat e.vmdk 1M; mv e.vmdk disk1.vmdk");
+	run("split -b 100000 -d -a 9 disk1.vmdk 'disk 1.vmdk.' && rm disk1.vmdk");
+	file = pl_format("%s/disk 1.vmdk.000000001", pl_test_folder());
+	EXPECT(stat(file, &st) == 0 && st.st_size == 100000);
+	write_ovf("<File ovf:id='file1' ovf:href='disk%201.vmdk' ovf:chunkSize='100000'/>", DISK_1);
+	/* In the archive they need not follow each other. */
+	run("tar -cf a.ova x.ovf *1 *0 *[2-9]");
+	EXPECT_OK(try_disk("a.ova", "disk%201.vmdk", &disk));
+	expect_equal(disk, bytes, SIZE);
+	expect_findings(disk, 0, 0);
+	pl_disk_unref(PL_STEAL(disk));
+	EXPECT_OK(try_open("a.ova", 0, &disk));
+
+	run("tar -cf a.ova x.ovf disk*0 disk*2");
+	pl_disk_unref(PL_STEAL(disk));
+	EXPECT_OK(try_open("a.ova", 0, &disk));
+	EXPECT_EQ(disk->size, SIZE);
+	EXPECT(pl_read(disk, bytes, SIZE, 0, &err) < 0); /* what follows the gap is not there */
+	run("truncate -s 99999 'disk 1.vmdk.000000001' && tar -cf a.ova x.ovf disk*");
+	EXPECT_EQ(try_open("a.ova", 0, &none), -EUCLEAN);
+	EXPECT(strstr(err.message, "a chunk has 100000"));
+	run("truncate -s 100001 'disk 1.vmdk.000000001' && tar -cf a.ova x.ovf disk*");
+	EXPECT_EQ(try_open("a.ova", 0, &none), -EUCLEAN);
+	EXPECT(strstr(err.message, "has 100001 bytes"));
+	run("rm 'disk 1.vmdk.000000001'; tar -cf a.ova x.ovf disk*");
+	write_ovf("<File ovf:id='file1' ovf:href='disk%201.vmdk' ovf:size='100001'"
+		  " ovf:chunkSize='100000'/>",
+		  DISK_1);
+	run("tar -cf a.ova x.ovf disk*");
+	EXPECT_EQ(try_open("a.ova", 0, &none), -EUCLEAN);
+	EXPECT(strstr(err.message, "100000 bytes of its 100001"));
+}
+
+/* What the image names is its maker's word: nothing outside of the archive is opened. */
+TEST(disk_may_name_files_of_the_archive_only)
+{
+	PL_AUTOFREE uint8_t *bytes = make_disks();
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+	struct pl_disk *none = NULL;
+
+	run("mkdir d && qemu-img convert -f raw -O vmdk -o subformat=twoGbMaxExtentFlat raw1"
+	    " d/e.vmdk");
+	write_ovf("<File ovf:href='d/e.vmdk' ovf:id='file1'/>", DISK_1);
+	run("tar -cf a.ova x.ovf d/e.vmdk");
+	EXPECT_EQ(try_open("a.ova", 0, &none), -ENOENT);
+	EXPECT(strstr(err.message, "'d/e-f001.vmdk' is not in the archive"));
+	run("tar -cf a.ova x.ovf d && rm -r d");
+	EXPECT_OK(try_open("a.ova", 0, &disk));
+	expect_equal(disk, bytes, SIZE);
+	/* A parent is none of its files; it could be the disk itself. */
+	run("qemu-img create -f vmdk disk1.vmdk 1M && qemu-img create -f vmdk -b disk1.vmdk -F vmdk"
+	    " o.vmdk && mv o.vmdk disk1.vmdk");
 	write_ovf(FILE_1, DISK_1);
-	run("tar -cf a.ova x.ovf disk1.vmdk e-flat.vmdk");
-	EXPECT_EQ(try_open("a.ova", 0, &disk), -ENOTSUP);
-	EXPECT(strstr(err.message, "cannot be reached"));
+	run("tar -cf a.ova x.ovf disk1.vmdk");
+	EXPECT_EQ(try_open("a.ova", 0, &none), -ENOTSUP);
+	EXPECT(strstr(err.message, "only extents"));
 }
 
 TEST(archive_that_is_cut_short_gives_what_is_there)
