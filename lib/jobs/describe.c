@@ -281,29 +281,59 @@ identify_image(struct describer *s, struct pl_disk *disk, struct platter_content
 	return true;
 }
 
+/* What only a look into the file system tells: features, state, space. */
+static void
+describe_volume(struct pl_disk *disk, unsigned flags, struct pl_content *found, size_t nr)
+{
+	PL_AUTOUNREF_VOLUME struct pl_volume *v = NULL;
+	struct platter_error err = PLATTER_ERROR_INIT;
+	struct platter_space space;
+	struct pl_content *c = NULL;
+	int r = nr ? pl_volume_open(disk, NULL, NULL, flags, &v, &err) : -ENOENT;
+
+	/* Of those that are only recognised, and so not read, nothing more is expected. */
+	if (r < 0 && r != -ENOENT && r != -ENOTSUP)
+		pl_warn(&found[0].facts, "its files cannot be read: %s", err.message);
+	for (size_t i = 0; r == 0 && i < nr && !c; i++)
+		c = found[i].driver == v->driver ? &found[i] : NULL;
+	if (!c)
+		return;
+	if (v->ops->describe)
+		v->ops->describe(v, &c->facts);
+	if (c->content.free == UINT64_MAX && pl_volume_space(v, &space, NULL) == 0)
+		c->content.free = space.free;
+	if (!c->content.size)
+		c->content.size = v->size;
+	if (!c->content.block_size)
+		c->content.block_size = v->block_size;
+}
+
 /* What `disk` begins with; `name` is what warnings call it. */
 static void
 identify(struct describer *s, struct pl_disk *disk, const char *name,
 	 const struct platter_content **ret, size_t *ret_nr)
 {
 	struct platter_error err = PLATTER_ERROR_INIT;
-	const struct platter_content *found = NULL;
 	struct platter_content image, *all;
 	bool has_image = identify_image(s, disk, &image);
+	struct pl_content *found = NULL;
 	size_t nr = 0;
 
-	if (pl_contents_identify(disk, s->arena, &found, &nr, &err) < 0) {
+	if (pl_contents_find(disk, s->arena, &found, &nr, &err) < 0) {
 		pl_warn(s->top, "%s: %s", name, err.message);
 		nr = 0;
 	}
+	describe_volume(disk, s->place->flags, found, nr);
 	all = pl_arena_alloc(s->arena, (nr + 1) * sizeof *all);
 	if (!all)
 		return;
 	/* An image's header and a file system's cannot both be meant: the header came last. */
 	if (has_image)
 		all[0] = image;
-	if (nr)
-		memcpy(all + has_image, found, nr * sizeof *found);
+	for (size_t i = 0; i < nr; i++) {
+		all[has_image + i] = found[i].content;
+		all[has_image + i].facts = found[i].facts.list;
+	}
 	*ret = all;
 	*ret_nr = nr + has_image;
 }
