@@ -6,6 +6,7 @@
 #include "checksums.h"
 #include "superblock.h"
 #include "text.h"
+#include "xfs.h"
 
 enum {
 	XFS_BLOCK_SIZE = 4,
@@ -81,6 +82,7 @@ const struct pl_content_driver pl_content_xfs = {
 	.info = { .name = "xfs", .longname = "Linux XFS" },
 	.usage = "filesystem",
 	.identify = xfs_identify,
+	.open = pl_xfs_open,
 };
 
 enum {
