@@ -7,10 +7,10 @@
  * See Documentation/filesystems/ext4/ of the Linux kernel.
  */
 #include "checksums.h"
+#include "ext.h"
 #include "superblock.h"
 
-#define EXT_SUPERBLOCK 1024
-#define EXT_MAGIC      0xef53
+#define EXT_MAGIC 0xef53
 
 enum {
 	EXT_INODES = 0,
@@ -33,29 +33,6 @@ enum {
 	EXT_BLOCKS_HIGH = 336,
 	EXT_FREE_BLOCKS_HIGH = 344,
 	EXT_CHECKSUM = 1020,
-};
-
-enum {
-	COMPAT_JOURNAL = 0x4
-};
-enum {
-	INCOMPAT_FILETYPE = 0x2,
-	INCOMPAT_RECOVER = 0x4,
-	INCOMPAT_JOURNAL_DEV = 0x8,
-	INCOMPAT_META_BG = 0x10,
-	INCOMPAT_64BIT = 0x80,
-	INCOMPAT_ENCRYPT = 0x10000,
-};
-enum {
-	RO_COMPAT_SPARSE = 0x1,
-	RO_COMPAT_LARGE_FILE = 0x2,
-	RO_COMPAT_BTREE_DIR = 0x4,
-	RO_COMPAT_BIGALLOC = 0x200,
-	RO_COMPAT_METADATA_CSUM = 0x400,
-};
-enum {
-	STATE_CLEAN = 1,
-	STATE_ERRORS = 2
 };
 
 static void
@@ -144,4 +121,5 @@ const struct pl_content_driver pl_content_ext = {
 	.info = { .name = "ext4", .longname = "Linux ext2, ext3, ext4" },
 	.usage = "filesystem",
 	.identify = ext_identify,
+	.open = pl_ext_open,
 };
