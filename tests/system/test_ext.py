@@ -297,12 +297,11 @@ def test_combinations():
 def test_large_blocks():
     """Blocks that this kernel does not mount, filled by mke2fs; and small images of all sizes."""
     need_tool("mke2fs")
-    source = path("source")
-    fill(source, special=False, large=False)
-    wanted = kernel_tree(source)
     for size in (1024, 2048, 4096, 8192, 16384, 32768, 65536):
         def attempt(size=size):
-            image = path("large.img")
+            source, image = path("source"), path("large.img")
+            fill(source, special=False, large=False)
+            wanted = kernel_tree(source)
             with open(image, "wb") as f:
                 f.truncate(256 * MIB)
             run(["mke2fs", "-q", "-F", "-t", "ext4", "-b", str(size), "-d", source, image], timeout=300)
@@ -439,7 +438,6 @@ def test_journal_of_debugfs():
     for options in (["-b", "1024", "-O", "^metadata_csum,^64bit"], ["-b", "1024"], ["-b", "4096", "-O", "metadata_csum"]):
         def attempt(options=options):
             source = path("source")
-            shutil.rmtree(source, ignore_errors=True)
             os.mkdir(source)
             write(os.path.join(source, "a"), b"a" * 16384)
             image = path("debugfs.img")
@@ -500,13 +498,12 @@ def test_fast_commits():
 def test_deleted():
     """What debugfs deletes, as old drivers did, is found whole; what the kernel deletes, by name."""
     need_tool("mke2fs", "debugfs")
-    source = path("source")
-    os.makedirs(os.path.join(source, "folder"))
-    for i in range(20):
-        write(os.path.join(source, "folder", f"name {i}"), noise(10000 + i, i))
     for kind in ("ext2", "ext4"):
         def attempt(kind=kind):
-            image = path(kind + ".img")
+            source, image = path("source"), path(kind + ".img")
+            os.makedirs(os.path.join(source, "folder"))
+            for i in range(20):
+                write(os.path.join(source, "folder", f"name {i}"), noise(10000 + i, i))
             with open(image, "wb") as f:
                 f.truncate(32 * MIB)
             run(["mke2fs", "-q", "-F", "-t", kind, "-d", source, image])
@@ -514,7 +511,7 @@ def test_deleted():
             said = platter("ls", "-l", "--deleted", "--json", image).json()["files"]
             expect_equal([f["path"] for f in said], ["folder/name 7"], "deleted")
             expect_equal(said[0]["size"], 10007, "its size")
-            expect_equal(said[0]["recovery"], "whole", "what can be recovered")
+            expect_equal(said[0]["recoverable"], "whole", "what can be recovered")
             need_root()
             with at(image) as top:
                 os.remove(os.path.join(top, "folder/name 9"))
