@@ -210,7 +210,7 @@ static int
 walk_inline(const struct ext *fs, const struct ext_inode *dir, struct ext_dir_visitor *v,
 	    struct platter_error *err)
 {
-	uint64_t at = dir->at + (uint64_t)(dir->block - dir->raw);
+	uint64_t at = dir->at + EXT_I_BLOCK;
 	const uint8_t *more;
 	uint32_t n;
 	int r = ext_xattr_inline_data(fs, dir, &more, &n, err);

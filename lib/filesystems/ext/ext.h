@@ -33,7 +33,8 @@
 enum {
 	EXT_ROOT_INODE = 2,
 	EXT_JOURNAL_INODE = 8,
-	EXT_NR_INLINE = 60, /* bytes of i_block */
+	EXT_I_BLOCK = 40,   /* of an inode: its map, a target, contents */
+	EXT_NR_INLINE = 60, /* bytes of that */
 };
 
 enum {
@@ -94,6 +95,9 @@ struct ext_super {
 	uint32_t compat, incompat, ro_compat;
 	uint32_t state, flags;
 	uint32_t journal_inode, journal_device;
+	bool has_journal_copy;
+	uint8_t journal_copy[EXT_NR_INLINE]; /* of what the journal's inode has as its map */
+	uint64_t journal_size;
 	uint32_t checksum_seed;
 	uint32_t hash_seed[4];
 	unsigned default_hash;
@@ -149,6 +153,9 @@ struct ext_group {
 	bool wide_csum; /* those have 32 bits, else 16 */
 };
 
+/* Where its inodes are, by a copy of the descriptor if it is damaged. */
+int ext_group_inodes(const struct ext *fs, uint32_t group, uint64_t *ret,
+		     struct platter_error *err);
 int ext_group_read(const struct ext *fs, uint32_t group, struct ext_group *ret,
 		   struct platter_error *err);
 /* Has it a copy of the superblock? */
@@ -206,6 +213,8 @@ void ext_inode_tell(const struct ext *fs, const struct ext_inode *inode, struct 
 enum platter_file_type ext_inode_type(const struct ext_inode *inode);
 
 /* map.c */
+
+#define EXT_NODE_MAGIC 0xf30a /* a node of extents begins with it */
 
 /*
  * Where the contents are.  On damage the error is returned, and *runs has what comes

@@ -164,13 +164,29 @@ decode_descriptor(const struct ext_super *sb, const uint8_t *raw, struct ext_gro
 		ret->flags = ret->unused_inodes = 0;
 }
 
-int
-ext_group_read(const struct ext *fs, uint32_t group, struct ext_group *ret,
-	       struct platter_error *err)
+/* The first copy of that block; 0: there is none. */
+static uint64_t
+descriptor_copy(const struct ext_super *sb, uint32_t index)
+{
+	uint32_t group = 1;
+
+	if (index >= sb->first_meta_bg)
+		group = index * sb->descriptors_per_block + 1;
+	else if (sb->compat & COMPAT_SPARSE_SUPER2)
+		group = sb->backup_groups[0];
+	if (group == 0 || group >= sb->nr_groups)
+		return 0;
+	return ext_group_first_block(sb, group) + ext_group_has_super(sb, group) +
+	       (index < sb->first_meta_bg ? index : 0);
+}
+
+static int
+read_descriptor(const struct ext *fs, uint64_t block, uint32_t group, struct ext_group *ret,
+		struct platter_error *err)
 {
 	const struct ext_super *sb = &fs->sb;
-	uint64_t block = descriptor_block(sb, group / sb->descriptors_per_block), at;
 	uint8_t raw[GD_MAX];
+	uint64_t at;
 	int r;
 
 	if (block >= sb->blocks)
@@ -193,6 +209,32 @@ ext_group_read(const struct ext *fs, uint32_t group, struct ext_group *ret,
 				  "inodes of group %" PRIu32 " in block %" PRIu64 " of %" PRIu64,
 				  group, ret->inode_table, sb->blocks);
 	return 0;
+}
+
+int
+ext_group_read(const struct ext *fs, uint32_t group, struct ext_group *ret,
+	       struct platter_error *err)
+{
+	return read_descriptor(fs, descriptor_block(&fs->sb, group / fs->sb.descriptors_per_block),
+			       group, ret, err);
+}
+
+int
+ext_group_inodes(const struct ext *fs, uint32_t group, uint64_t *ret, struct platter_error *err)
+{
+	struct ext_group g;
+	int r = ext_group_read(fs, group, &g, err);
+
+	/* Only where things are is the same in copies; the rest of them is as mkfs left it. */
+	if (r == -EUCLEAN || r == -EIO) {
+		uint64_t copy = descriptor_copy(&fs->sb, group / fs->sb.descriptors_per_block);
+
+		if (copy && read_descriptor(fs, copy, group, &g, NULL) == 0)
+			r = 0;
+	}
+	if (r == 0)
+		*ret = g.inode_table;
+	return r;
 }
 
 int

@@ -20,7 +20,6 @@ enum {
 	I_LINKS = 26,
 	I_BLOCKS = 28, /* of 512 bytes */
 	I_FLAGS = 32,
-	I_BLOCK = 40,
 	I_GENERATION = 100,
 	I_XATTR_BLOCK = 104,
 	I_SIZE_HIGH = 108,
@@ -124,7 +123,7 @@ ext_inode_decode(const struct ext *fs, uint32_t number, struct ext_inode *inode,
 			? sb->block_bits
 			: 9;
 	inode->extra_size = sb->inode_size > I_OLD_SIZE ? get_le16(raw + I_EXTRA_SIZE) : 0;
-	inode->block = raw + I_BLOCK;
+	inode->block = raw + EXT_I_BLOCK;
 	inode->bad_checksum = false;
 	put_le32(le, number);
 	inode->checksum_seed = pl_crc32c_raw(sb->checksum_seed, le, 4);
@@ -151,9 +150,8 @@ int
 ext_inode_offset(const struct ext *fs, uint64_t number, uint64_t *ret, struct platter_error *err)
 {
 	const struct ext_super *sb = &fs->sb;
-	struct ext_group g;
+	uint64_t into, table;
 	uint32_t group;
-	uint64_t into;
 	int r;
 
 	if (number == 0 || number > sb->inodes)
@@ -161,15 +159,15 @@ ext_inode_offset(const struct ext *fs, uint64_t number, uint64_t *ret, struct pl
 				  sb->inodes);
 	group = (uint32_t)((number - 1) / sb->inodes_per_group);
 	into = (number - 1) % sb->inodes_per_group * sb->inode_size;
-	r = ext_group_read(fs, group, &g, err);
+	r = ext_group_inodes(fs, group, &table, err);
 	if (r < 0)
 		return r;
 	/* A table of 16-bit numbers of 4096 bytes: cannot wrap. */
-	if ((into >> sb->block_bits) >= sb->blocks - g.inode_table)
+	if ((into >> sb->block_bits) >= sb->blocks - table)
 		return pl_corrupt(err, PLATTER_NO_OFFSET,
 				  "inodes of group %" PRIu32 " in block %" PRIu64 " of %" PRIu64,
-				  group, g.inode_table, sb->blocks);
-	*ret = ext_block_offset(fs, g.inode_table) + into;
+				  group, table, sb->blocks);
+	*ret = ext_block_offset(fs, table) + into;
 	return 0;
 }
 

@@ -636,6 +636,32 @@ replay(struct log *l, struct pl_disk **ret)
 	return r;
 }
 
+/* The map of the journal by its inode, or by the superblock's copy of that. */
+static int
+map_journal(struct ext *fs, struct ext_inode *inode, struct pl_runs *runs,
+	    struct platter_error *err)
+{
+	int r = ext_inode_read(fs, fs->sb.journal_inode, inode, err);
+
+	if (r == 0 && (ext_inode_type(inode) != PLATTER_FILE_REGULAR || !inode->links))
+		r = pl_corrupt(err, inode->at, "inode %" PRIu32 " is no journal", inode->number);
+	if (r == 0)
+		r = ext_map(fs, inode, runs, err);
+	/* The inode may itself be one of the blocks that only the journal holds. */
+	if (r != -EUCLEAN || !fs->sb.has_journal_copy)
+		return r;
+	pl_runs_done(runs);
+	*inode = (struct ext_inode){ .number = fs->sb.journal_inode,
+				     .size = fs->sb.journal_size,
+				     .block = fs->sb.journal_copy };
+	if (get_le16(inode->block) == EXT_NODE_MAGIC)
+		inode->flags = INODE_EXTENTS;
+	r = ext_map(fs, inode, runs, err);
+	if (r == 0 && err)
+		*err = (struct platter_error)PLATTER_ERROR_INIT;
+	return r;
+}
+
 /* The journal's inode as a disk. */
 static int
 open_journal(struct ext *fs, struct pl_disk **ret, struct platter_error *err)
@@ -652,11 +678,7 @@ open_journal(struct ext *fs, struct pl_disk **ret, struct platter_error *err)
 		fs->journal.external = true;
 		return pl_unsupported(err, PLATTER_NO_OFFSET, "the journal is on another device");
 	}
-	r = ext_inode_read(fs, fs->sb.journal_inode, inode, err);
-	if (r == 0 && ext_inode_type(inode) != PLATTER_FILE_REGULAR)
-		r = pl_corrupt(err, inode->at, "inode %" PRIu32 " is no journal", inode->number);
-	if (r == 0)
-		r = ext_map(fs, inode, &runs, err);
+	r = map_journal(fs, inode, &runs, err);
 	if (r < 0) {
 		pl_runs_done(&runs);
 		return r;

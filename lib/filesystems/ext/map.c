@@ -18,7 +18,6 @@
 #include "ext.h"
 
 enum {
-	NODE_MAGIC = 0xf30a,
 	NODE_HEADER = 12,
 	NODE_ENTRY = 12,
 	MAX_EXTENT = 32768,
@@ -91,7 +90,7 @@ check_node(struct mapper *m, const uint8_t *node, uint32_t size, uint64_t at, un
 {
 	uint32_t nr = get_le16(node + 2), room = get_le16(node + 4);
 
-	if (get_le16(node) != NODE_MAGIC)
+	if (get_le16(node) != EXT_NODE_MAGIC)
 		return pl_corrupt(m->err, at,
 				  "node of extents of inode %" PRIu32 " has the magic %#x",
 				  m->inode->number, get_le16(node));
@@ -184,11 +183,10 @@ map_extents(struct mapper *m)
 	int r;
 
 	if (depth > MAX_DEPTH)
-		return pl_corrupt(m->err, m->inode->at + (uint64_t)(root - m->inode->raw) + 6,
+		return pl_corrupt(m->err, m->inode->at + EXT_I_BLOCK + 6,
 				  "extents of inode %" PRIu32 " of depth %u, limit is %d",
 				  m->inode->number, depth, MAX_DEPTH);
-	r = check_node(m, root, EXT_NR_INLINE, m->inode->at + (uint64_t)(root - m->inode->raw),
-		       depth, &nr);
+	r = check_node(m, root, EXT_NR_INLINE, m->inode->at + EXT_I_BLOCK, depth, &nr);
 	if (r < 0)
 		return r;
 	if (depth) {

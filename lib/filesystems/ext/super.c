@@ -34,8 +34,10 @@ enum {
 	SB_JOURNAL_DEVICE = 228,
 	SB_HASH_SEED = 236,
 	SB_DEFAULT_HASH = 252,
+	SB_JOURNAL_COPY_KIND = 253,
 	SB_DESCRIPTOR_SIZE = 254,
 	SB_FIRST_META_BG = 260,
+	SB_JOURNAL_COPY = 268, /* i_block, the high and the low half of i_size */
 	SB_BLOCKS_HIGH = 336,
 	SB_RESERVED_HIGH = 340,
 	SB_FREE_BLOCKS_HIGH = 344,
@@ -49,6 +51,7 @@ enum {
 enum {
 	FLAG_UNSIGNED_HASH = 2,
 	CHECKSUM_CRC32C = 1,
+	JOURNAL_COPY_OF_INODE = 1,
 };
 
 /* Byte of the disk where a field stands. */
@@ -226,6 +229,10 @@ ext_super_decode(const uint8_t raw[static EXT_SUPERBLOCK_SIZE], bool ignore_chec
 		sb.hash_seed[i] = get_le32(raw + SB_HASH_SEED + 4 * i);
 	sb.journal_inode = get_le32(raw + SB_JOURNAL_INODE);
 	sb.journal_device = get_le32(raw + SB_JOURNAL_DEVICE);
+	sb.has_journal_copy = raw[SB_JOURNAL_COPY_KIND] == JOURNAL_COPY_OF_INODE;
+	memcpy(sb.journal_copy, raw + SB_JOURNAL_COPY, EXT_NR_INLINE);
+	sb.journal_size = (uint64_t)get_le32(raw + SB_JOURNAL_COPY + EXT_NR_INLINE) << 32 |
+			  get_le32(raw + SB_JOURNAL_COPY + EXT_NR_INLINE + 4);
 	if (sb.compat & COMPAT_RESIZE_INODE)
 		sb.reserved_gdt_blocks = get_le16(raw + SB_RESERVED_GDT_BLOCKS);
 	sb.backup_groups[0] = get_le32(raw + SB_BACKUP_GROUPS);
