@@ -51,5 +51,11 @@ extern const struct pl_unpacker pl_unpack_lzma; /* the .lzma container of the LZ
 int pl_unpack_exactly(const struct pl_decoder *decoder, const uint8_t *in, size_t in_size,
 		      uint8_t *out, size_t out_size, uint64_t chunk_offset,
 		      struct platter_error *err);
+/* What Windows' file systems and WIM archives are compressed with; only decoded. */
+extern const struct pl_decoder pl_decoder_lznt1;
+/* With Huffman codes; chunks of at most 64 KiB. */
+extern const struct pl_decoder pl_decoder_xpress;
+/* Chunks of at most 32 KiB, as in WIM archives. */
+extern const struct pl_decoder pl_decoder_lzx;
 
 #endif
