@@ -128,6 +128,9 @@ stat_size(const struct ntfs_node *n, struct platter_file *ret)
 
 	ret->allocated = a ? a->allocated : 0;
 	ret->size = a && !folder ? a->size : 0;
+	/* What ntfs-3g takes for a FIFO; in Windows it may be just empty. */
+	if (!folder && !ret->size && pl_ntfs_file_flags(n) & NTFS_FILE_SYSTEM)
+		ret->note = "empty system file: a FIFO of Interix";
 	if (!folder && !a && n->damage)
 		ret->attributes |= PLATTER_FILE_DAMAGED;
 	if (a && a->flags & NTFS_ENCRYPTED && !folder)

@@ -176,6 +176,9 @@ load_times(struct ntfs_fs *fs)
 		a = pl_ntfs_find(&n, NTFS_STANDARD_INFORMATION, NULL);
 		if (a && a->resident && a->length >= 24)
 			fs->root_changed = get_le64(a->value + 16);
+		/* mkntfs leaves 0 in the MFT. */
+		if (a && a->resident && a->length >= 8 && !fs->mft_created)
+			fs->mft_created = get_le64(a->value);
 	}
 	pl_ntfs_node_done(&n);
 }
