@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* test-codecs.c - deflate and zstd against zlib and libzstd, and against damaged input */
+/* test-codecs.c - codecs against zlib, libzstd and wimlib, and against damaged input */
 #include <pthread.h>
 #include <stdlib.h>
 #include <zlib.h>
@@ -7,6 +7,7 @@
 
 #include "codec.h"
 #include "test.h"
+#include "wim-chunks.h"
 
 #define GUARD      64
 #define GUARD_BYTE 0xa5
@@ -50,8 +51,8 @@ make_content(enum content content, size_t n)
 
 /* Decode into a buffer of exactly n bytes between guards; 0 or what decode returned. */
 static int
-decode_guarded(const struct pl_codec *codec, const uint8_t *in, size_t in_size, uint8_t *out,
-	       size_t n, struct platter_error *err)
+decoder_guarded(const struct pl_decoder *decoder, const uint8_t *in, size_t in_size, uint8_t *out,
+		size_t n, struct platter_error *err)
 {
 	PL_AUTOFREE uint8_t *buf = malloc(n + 2 * GUARD);
 	/* Exactly as long as the input, so that reading past it is seen. */
@@ -61,7 +62,7 @@ decode_guarded(const struct pl_codec *codec, const uint8_t *in, size_t in_size, 
 	memset(buf, GUARD_BYTE, n + 2 * GUARD);
 	if (in_size)
 		memcpy(copy, in, in_size);
-	r = codec->decoder->decode(codec->decoder, copy, in_size, buf + GUARD, n, 0, err);
+	r = decoder->decode(decoder, copy, in_size, buf + GUARD, n, 0, err);
 	for (size_t i = 0; i < GUARD; i++) {
 		EXPECT_EQ(buf[i], GUARD_BYTE);
 		EXPECT_EQ(buf[GUARD + n + i], GUARD_BYTE);
@@ -69,6 +70,13 @@ decode_guarded(const struct pl_codec *codec, const uint8_t *in, size_t in_size, 
 	if (r == 0 && out)
 		memcpy(out, buf + GUARD, n);
 	return r;
+}
+
+static int
+decode_guarded(const struct pl_codec *codec, const uint8_t *in, size_t in_size, uint8_t *out,
+	       size_t n, struct platter_error *err)
+{
+	return decoder_guarded(codec->decoder, in, in_size, out, n, err);
 }
 
 TEST(what_is_encoded_decodes_to_the_same_at_every_size_and_level)
@@ -370,4 +378,128 @@ TEST(threads_do_not_share_contexts)
 		pthread_join(threads[i], NULL);
 	for (int i = 0; i < 4; i++)
 		EXPECT(ok[i]);
+}
+
+#define NUMBERS 4000
+
+/* Squares, and calls of a few places as x86 code has them. */
+static void
+make_numbers(uint8_t out[static NUMBERS + 32])
+{
+	size_t n = 0;
+
+	for (unsigned i = 1; n < NUMBERS; i++) {
+		n += (size_t)sprintf((char *)out + n, "%u", i * i);
+		if (i % 5 == 0) {
+			out[n] = 0xe8;
+			put_le32(out + n + 1, 1000 * (i % 7) - (uint32_t)n);
+			n += 5;
+		} else {
+			out[n++] = '\n';
+		}
+	}
+}
+
+/* What wimlib made, and a chunk of LZNT1 from [MS-XCA] 3.3. */
+static const uint8_t lznt1_notes[] = {
+	0x38, 0xb0, 0x88, 0x46, 0x23, 0x20, 0x00, 0x20, 0x47, 0x20, 0x41, 0x00, 0x10, 0xa2, 0x47,
+	0x01, 0xa0, 0x45, 0x20, 0x44, 0x00, 0x08, 0x45, 0x01, 0x50, 0x79, 0x00, 0xc0, 0x45, 0x20,
+	0x05, 0x24, 0x13, 0x88, 0x05, 0xb4, 0x02, 0x4a, 0x44, 0xef, 0x03, 0x58, 0x02, 0x8c, 0x09,
+	0x16, 0x01, 0x48, 0x45, 0x00, 0xbe, 0x00, 0x9e, 0x00, 0x04, 0x01, 0x18, 0x90, 0x00,
+};
+static const char notes[] =
+	"F# F# G A A G F# E D D E F# F# E E F# F# G A A G F# E D D E F# E D D E "
+	"E F# D E F# G F# D E F# G F# E D E A F# F# G A A G F# E D D E F# E D D";
+
+static const struct made {
+	const struct pl_decoder *decoder;
+	const uint8_t *bytes;
+	size_t length, decoded;
+} made_elsewhere[] = {
+	{ &pl_decoder_xpress, xpress_numbers, sizeof xpress_numbers, NUMBERS },
+	{ &pl_decoder_lzx, lzx_numbers, sizeof lzx_numbers, NUMBERS },
+	{ &pl_decoder_lznt1, lznt1_notes, sizeof lznt1_notes, 4096 },
+};
+
+TEST(chunks_of_windows_formats_decode)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+	uint8_t out[4096], numbers[NUMBERS + 32];
+
+	make_numbers(numbers);
+	for (size_t i = 0; i < 2; i++) {
+		const struct made *m = &made_elsewhere[i];
+
+		EXPECT_OK(decoder_guarded(m->decoder, m->bytes, m->length, out, NUMBERS, &err));
+		EXPECT_MEM(out, numbers, NUMBERS);
+	}
+	EXPECT_OK(decoder_guarded(&pl_decoder_lznt1, lznt1_notes, sizeof lznt1_notes, out, 4096,
+				  &err));
+	EXPECT_MEM(out, notes, sizeof notes - 1);
+	EXPECT(pl_is_zero(out + sizeof notes, 4096 - sizeof notes));
+}
+
+/* A stored block of 5 bytes, its padding, and one more block that begins behind it. */
+TEST(stored_blocks_of_lzx_are_copied)
+{
+	static const uint8_t in[] = {
+		0x00, 0x60, 0x00, 0x50,                           /* kind 3, 16 bits of length: 5 */
+		1,    0,    0,    0,    1,   0, 0, 0, 1, 0, 0, 0, /* distances */
+		'f',  'i',  'r',  's',  't', 0,                   /* and a byte to be even */
+		0x00, 0x60, 0x00, 0x20, 1,   0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 'o', 'k',
+	};
+	struct platter_error err = PLATTER_ERROR_INIT;
+	uint8_t out[7];
+
+	EXPECT_OK(decoder_guarded(&pl_decoder_lzx, in, sizeof in, out, sizeof out, &err));
+	EXPECT_MEM(out, "firstok", 7);
+	EXPECT_EQ(decoder_guarded(&pl_decoder_lzx, in, sizeof in - 1, NULL, sizeof out, &err),
+		  -EUCLEAN);
+}
+
+TEST(lznt1_ends_early_with_zeros)
+{
+	static const uint8_t in[] = { 0x02, 0x30, 'a', 'b', 'c', 0x03, 0xb0, 2, 'x', 0xfc, 0x0f };
+	struct platter_error err = PLATTER_ERROR_INIT;
+	uint8_t out[3 * 4096];
+
+	EXPECT_OK(decoder_guarded(&pl_decoder_lznt1, in, sizeof in, out, sizeof out, &err));
+	EXPECT_MEM(out, "abc", 3);
+	EXPECT(pl_is_zero(out + 3, 4093));
+	for (size_t i = 4096; i < 8192; i++)
+		EXPECT_EQ(out[i], 'x');
+	EXPECT(pl_is_zero(out + 8192, 4096));
+	/* A match that goes back to before the chunk. */
+	EXPECT_EQ(decoder_guarded(&pl_decoder_lznt1, (const uint8_t[]){ 0x02, 0xb0, 1, 0xfc, 0x0f },
+				  5, NULL, 4096, &err),
+		  -EUCLEAN);
+}
+
+TEST(damaged_chunks_of_windows_formats_stay_in_their_buffers)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+	uint64_t state = 11;
+
+	for (size_t k = 0; k < ARRAY_SIZE(made_elsewhere); k++) {
+		const struct made *m = &made_elsewhere[k];
+		PL_AUTOFREE uint8_t *packed = malloc(m->length);
+
+		for (size_t cut = 0; cut < m->length; cut++) {
+			int r = decoder_guarded(m->decoder, m->bytes, cut, NULL, m->decoded, &err);
+
+			EXPECT(r == 0 || r == -EUCLEAN);
+			if (m->decoder != &pl_decoder_lznt1 && cut + 8 < m->length)
+				EXPECT_EQ(r, -EUCLEAN);
+		}
+		for (int i = 0; i < 3000; i++) {
+			size_t bit = next_random(&state) % (m->length * 8);
+			int r;
+
+			if (i % 16 == 0)
+				memcpy(packed, m->bytes, m->length);
+			packed[bit / 8] ^= (uint8_t)(1 << bit % 8);
+			r = decoder_guarded(m->decoder, packed, m->length, NULL, m->decoded, &err);
+			EXPECT(r == 0 || r == -EUCLEAN);
+		}
+	}
 }
