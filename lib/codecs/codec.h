@@ -58,4 +58,15 @@ extern const struct pl_decoder pl_decoder_xpress;
 /* Chunks of at most 32 KiB, as in WIM archives. */
 extern const struct pl_decoder pl_decoder_lzx;
 
+/*
+ * Apple's LZVN and LZFSE, which are decoded until their end or until `out` is full; *ret_n
+ * tells how much of it is filled.  Of LZVN, `before` bytes in front of `out` may be referred to.
+ */
+int pl_lzvn_decode(const uint8_t *in, size_t in_size, uint8_t *out, size_t out_size, size_t before,
+		   size_t *ret_n, struct platter_error *err);
+int pl_lzfse_decode(const uint8_t *in, size_t in_size, uint8_t *out, size_t out_size, size_t *ret_n,
+		    struct platter_error *err);
+extern const struct pl_decoder pl_decoder_lzvn;
+extern const struct pl_decoder pl_decoder_lzfse;
+
 #endif
