@@ -80,6 +80,8 @@ state_of(const struct hfs *fs, uint32_t attributes)
 {
 	if (fs->journal.replayed)
 		return PLATTER_STATE_RECOVERED;
+	if (fs->journal.problem[0] && !fs->journal.elsewhere)
+		return PLATTER_STATE_DIRTY;
 	if ((attributes & VOLUME_UNMOUNTED) && !(attributes & VOLUME_INCONSISTENT))
 		return PLATTER_STATE_CLEAN;
 	/* A journal with nothing in it means that all is where it belongs. */

@@ -72,27 +72,26 @@ decode_header(const struct hfs *fs, const uint8_t *h, struct hfs_tree *t, struct
 	uint32_t attributes = get_be32(h + HEADER_ATTRIBUTES);
 
 	if (h[NODE_KIND] != KIND_HEADER)
-		return pl_corrupt(err, PLATTER_NO_OFFSET, "%s begins with a node of kind %u",
-				  t->name, h[NODE_KIND]);
+		return pl_corrupt(err, PLATTER_NO_OFFSET, "the first node is of kind %u",
+				  h[NODE_KIND]);
 	t->node_size = get_be16(h + HEADER_NODE_SIZE);
 	if (!pl_is_power_of_two(t->node_size) || t->node_size < HFS_MIN_NODE ||
 	    t->node_size > HFS_MAX_NODE || (!fs->plus && t->node_size != HFS_MIN_NODE))
-		return pl_corrupt(err, PLATTER_NO_OFFSET, "%s has nodes of %" PRIu32 " bytes",
-				  t->name, t->node_size);
+		return pl_corrupt(err, PLATTER_NO_OFFSET, "nodes of %" PRIu32 " bytes",
+				  t->node_size);
 	t->nr_nodes = (uint32_t)PL_MIN(t->size / t->node_size, UINT32_MAX);
 	t->depth = get_be16(h + HEADER_DEPTH);
 	t->root = get_be32(h + HEADER_ROOT);
 	/* A tree without records has neither. */
 	if (t->depth > MAX_DEPTH || (t->depth && t->root >= t->nr_nodes))
 		return pl_corrupt(err, PLATTER_NO_OFFSET,
-				  "%s has %" PRIu32 " levels from node %" PRIu32 " of %" PRIu32,
-				  t->name, t->depth, t->root, t->nr_nodes);
+				  "%" PRIu32 " levels from node %" PRIu32 " of %" PRIu32, t->depth,
+				  t->root, t->nr_nodes);
 	t->wide_keys = fs->plus;
 	if (!fs->plus || !(attributes & INDEX_KEYS_VARY))
 		t->max_key = get_be16(h + HEADER_MAX_KEY);
 	if (t->max_key >= t->node_size)
-		return pl_corrupt(err, PLATTER_NO_OFFSET,
-				  "%s has keys of %u bytes in nodes of %" PRIu32, t->name,
+		return pl_corrupt(err, PLATTER_NO_OFFSET, "keys of %u bytes in nodes of %" PRIu32,
 				  t->max_key, t->node_size);
 	t->binary = fs->plus && fs->header[1] == 'X' && h[HEADER_COMPARE] == COMPARE_BINARY;
 	return 0;

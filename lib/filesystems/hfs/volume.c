@@ -92,8 +92,11 @@ hfs_stat(struct pl_volume *v, struct pl_node_id id, struct platter_file *ret,
 	if (n.parent && (n.parent == fs->private_files || n.parent == fs->private_folders))
 		ret->links = PL_MAX(1, n.special);
 	if (ret->type == PLATTER_FILE_CHARACTER_DEVICE || ret->type == PLATTER_FILE_BLOCK_DEVICE) {
-		ret->major = n.special >> 24;
-		ret->minor = n.special & 0xffffff;
+		/* 8 and 24 bits; Linux writes its own 12 and 20. */
+		unsigned bits = memcmp(fs->header + VH_LAST_MOUNTED, "H+Lx", 4) ? 24 : 20;
+
+		ret->major = n.special >> bits;
+		ret->minor = n.special & ((1u << bits) - 1);
 	}
 	if (ret->type == PLATTER_FILE_OTHER)
 		ret->note = "whiteout";
