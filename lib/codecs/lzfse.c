@@ -381,12 +381,14 @@ take_value(struct bits *b, const struct value_state *states, unsigned nr_states,
 static void
 copy_match(uint8_t *out, size_t distance, size_t n)
 {
+	const uint8_t *from = out - distance;
+
 	if (distance >= n) {
-		memcpy(out, out - distance, n);
+		memcpy(out, from, n);
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
-		out[i] = out[i - distance];
+		out[i] = from[i];
 }
 
 /* `made` bytes are before `out`, `room` behind it.  *ret_n: how many were decoded. */

@@ -84,13 +84,15 @@ take_step(const uint8_t *p, size_t n, struct step *s)
 static void
 copy_match(uint8_t *out, size_t distance, size_t n)
 {
+	const uint8_t *from = out - distance;
+
 	if (distance >= n) {
-		memcpy(out, out - distance, n);
+		memcpy(out, from, n);
 	} else if (distance == 1) {
-		memset(out, out[-1], n);
+		memset(out, *from, n);
 	} else {
 		for (size_t i = 0; i < n; i++)
-			out[i] = out[i - distance];
+			out[i] = from[i];
 	}
 }
 

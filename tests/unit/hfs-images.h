@@ -413,4 +413,104 @@ maker_finish(struct maker *m)
 	memcpy(m->image + ((size_t)m->nr_blocks - 2) * MAKER_BLOCK, h, MAKER_BLOCK);
 }
 
+/* --- journals */
+
+enum {
+	MAKER_JOURNAL_SECTORS = 32,
+	MAKER_LIST = 512,
+};
+
+struct maker_journal {
+	uint8_t *p; /* in the image */
+	bool little;
+	uint32_t at, sequence; /* of the next list */
+};
+
+static inline void
+maker_put16(const struct maker_journal *j, uint8_t *p, uint16_t v)
+{
+	j->little ? put_le16(p, v) : put_be16(p, v);
+}
+
+static inline void
+maker_put32(const struct maker_journal *j, uint8_t *p, uint32_t v)
+{
+	j->little ? put_le32(p, v) : put_be32(p, v);
+}
+
+static inline void
+maker_put64(const struct maker_journal *j, uint8_t *p, uint64_t v)
+{
+	j->little ? put_le64(p, v) : put_be64(p, v);
+}
+
+static inline uint32_t
+maker_checksum(const uint8_t *p, size_t n)
+{
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum = (sum << 8) ^ (sum + p[i]);
+	return ~sum;
+}
+
+/* An empty journal in the volume that is being made; `at` is where its first list will be. */
+static inline struct maker_journal
+maker_add_journal(struct maker *m, bool little, uint32_t at)
+{
+	struct maker_journal j = { .little = little, .at = at, .sequence = 7 };
+	uint8_t info[180] = { 0, 0, 0, 1 }, sectors[MAKER_JOURNAL_SECTORS * 512] = { 0 };
+	uint32_t block = maker_store(m, sectors, sizeof sectors);
+
+	j.p = m->image + (size_t)block * MAKER_BLOCK;
+	put_be64(info + 36, (uint64_t)block * MAKER_BLOCK);
+	put_be64(info + 44, sizeof sectors);
+	m->journal = maker_store(m, info, sizeof info);
+	m->bits = 1u << 13;
+	return j;
+}
+
+static inline void
+maker_finish_journal(struct maker_journal *j, uint32_t start, uint32_t end)
+{
+	maker_put32(j, j->p, 0x4a4e4c78);
+	maker_put32(j, j->p + 4, 0x12345678);
+	maker_put64(j, j->p + 8, start);
+	maker_put64(j, j->p + 16, end);
+	maker_put64(j, j->p + 24, MAKER_JOURNAL_SECTORS * 512);
+	maker_put32(j, j->p + 32, MAKER_LIST);
+	maker_put32(j, j->p + 36, 0);
+	maker_put32(j, j->p + 40, 512);
+	maker_put32(j, j->p + 36, maker_checksum(j->p, 44));
+}
+
+static inline void
+maker_journal_sector(struct maker_journal *j, const uint8_t *bytes)
+{
+	memcpy(j->p + j->at, bytes, 512);
+	j->at = j->at + 512 == MAKER_JOURNAL_SECTORS * 512 ? 512 : j->at + 512;
+}
+
+/* A transaction of one list with one sector, and one that was given up. */
+static inline void
+maker_transaction(struct maker_journal *j, uint64_t sector, const uint8_t *bytes)
+{
+	uint8_t list[MAKER_LIST] = { 0 };
+
+	maker_put16(j, list, 20);
+	maker_put16(j, list + 2, 3);
+	maker_put32(j, list + 4, MAKER_LIST + 2 * 512);
+	maker_put32(j, list + 12, 3);
+	maker_put32(j, list + 28, j->sequence++);
+	maker_put64(j, list + 32, UINT64_MAX);
+	maker_put32(j, list + 40, 512);
+	maker_put64(j, list + 48, sector);
+	maker_put32(j, list + 56, 512);
+	maker_put32(j, list + 60, maker_checksum(bytes, 512));
+	maker_put32(j, list + 8, maker_checksum(list, 32));
+	maker_journal_sector(j, list);
+	maker_journal_sector(j, list);
+	maker_journal_sector(j, bytes);
+}
+
 #endif

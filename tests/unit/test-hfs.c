@@ -522,120 +522,22 @@ TEST(a_wrapped_volume_is_found)
 
 /* --- journals */
 
-enum {
-	JOURNAL_SECTORS = 32,
-	LIST_SIZE = 512,
-};
-
-struct journal {
-	uint8_t *p; /* in the image */
-	bool little;
-	uint32_t at, sequence; /* of the next list */
-};
-
-static void
-put16(const struct journal *j, uint8_t *p, uint16_t v)
-{
-	j->little ? put_le16(p, v) : put_be16(p, v);
-}
-
-static void
-put32(const struct journal *j, uint8_t *p, uint32_t v)
-{
-	j->little ? put_le32(p, v) : put_be32(p, v);
-}
-
-static void
-put64(const struct journal *j, uint8_t *p, uint64_t v)
-{
-	j->little ? put_le64(p, v) : put_be64(p, v);
-}
-
-static uint32_t
-checksum(const uint8_t *p, size_t n)
-{
-	uint32_t sum = 0;
-
-	for (size_t i = 0; i < n; i++)
-		sum = (sum << 8) ^ (sum + p[i]);
-	return ~sum;
-}
-
-/* An empty journal in the volume that is being made; `at` is where its first list will be. */
-static struct journal
-add_journal(bool little, uint32_t at)
-{
-	struct journal j = { .little = little, .at = at, .sequence = 7 };
-	uint8_t info[180] = { 0, 0, 0, 1 }, sectors[JOURNAL_SECTORS * 512] = { 0 };
-	uint32_t block = maker_store(&m, sectors, sizeof sectors);
-
-	j.p = m.image + (size_t)block * MAKER_BLOCK;
-	put_be64(info + 36, (uint64_t)block * MAKER_BLOCK);
-	put_be64(info + 44, sizeof sectors);
-	m.journal = maker_store(&m, info, sizeof info);
-	m.bits = 1u << 13;
-	return j;
-}
-
-static void
-finish_journal(struct journal *j, uint32_t start, uint32_t end)
-{
-	put32(j, j->p, 0x4a4e4c78);
-	put32(j, j->p + 4, 0x12345678);
-	put64(j, j->p + 8, start);
-	put64(j, j->p + 16, end);
-	put64(j, j->p + 24, JOURNAL_SECTORS * 512);
-	put32(j, j->p + 32, LIST_SIZE);
-	put32(j, j->p + 36, 0);
-	put32(j, j->p + 40, 512);
-	put32(j, j->p + 36, checksum(j->p, 44));
-}
-
-static void
-add_bytes(struct journal *j, const uint8_t *bytes)
-{
-	memcpy(j->p + j->at, bytes, 512);
-	j->at = j->at + 512 == JOURNAL_SECTORS * 512 ? 512 : j->at + 512;
-}
-
-/* A transaction of one list with one sector, and one that was given up. */
-static void
-add_transaction(struct journal *j, uint64_t sector, const uint8_t *bytes)
-{
-	uint8_t list[LIST_SIZE] = { 0 };
-
-	put16(j, list, 20);
-	put16(j, list + 2, 3);
-	put32(j, list + 4, LIST_SIZE + 2 * 512);
-	put32(j, list + 12, 3);
-	put32(j, list + 28, j->sequence++);
-	put64(j, list + 32, UINT64_MAX);
-	put32(j, list + 40, 512);
-	put64(j, list + 48, sector);
-	put32(j, list + 56, 512);
-	put32(j, list + 60, checksum(bytes, 512));
-	put32(j, list + 8, checksum(list, 32));
-	add_bytes(j, list);
-	add_bytes(j, list);
-	add_bytes(j, bytes);
-}
-
 /*
  * A volume with the folder "old", and a journal that starts at byte `start` and says it is called
  * "new", then "now", and behind the end "end".
  */
 static struct pl_volume *
-open_journaled(bool little, uint32_t start, void (*spoil)(struct journal *j))
+open_journaled(bool little, uint32_t start, void (*spoil)(struct maker_journal *j))
 {
 	static const char *const names[] = { "new", "now", "end" };
 	struct pl_volume *v;
-	struct journal j;
+	struct maker_journal j;
 	size_t at = 0, size = 400 * MAKER_BLOCK;
 	uint32_t end = 0;
 
 	maker_init(&m, 400);
 	maker_folder(&m, 2, u"old");
-	j = add_journal(little, start);
+	j = maker_add_journal(&m, little, start);
 	maker_finish(&m);
 	while (memcmp(m.image + at, "\0\3\0o\0l\0d", 8) != 0)
 		at++;
@@ -648,9 +550,9 @@ open_journaled(bool little, uint32_t start, void (*spoil)(struct journal *j))
 			sector[in + 3 + 2 * (size_t)k] = (uint8_t)names[i][k];
 		if (i == 2)
 			end = j.at;
-		add_transaction(&j, at / 512, sector);
+		maker_transaction(&j, at / 512, sector);
 	}
-	finish_journal(&j, start, end);
+	maker_finish_journal(&j, start, end);
 	if (spoil)
 		spoil(&j);
 	v = open_bytes(&pl_content_hfsplus, m.image, size);
@@ -662,7 +564,7 @@ TEST(journals_are_seen_as_replayed)
 {
 	for (int little = 0; little < 2; little++)
 		/* From its beginning; round its end, in a list and between list and sectors. */
-		for (uint32_t start = 512; start < JOURNAL_SECTORS * 512; start += 512) {
+		for (uint32_t start = 512; start < MAKER_JOURNAL_SECTORS * 512; start += 512) {
 			PL_AUTOUNREF_VOLUME struct pl_volume *v =
 				open_journaled(little, start, NULL);
 
@@ -673,45 +575,45 @@ TEST(journals_are_seen_as_replayed)
 }
 
 static void
-spoil_second_list(struct journal *j)
+spoil_second_list(struct maker_journal *j)
 {
 	j->p[512 + 3 * 512 + 20] ^= 1;
 }
 
 static void
-spoil_second_sector(struct journal *j)
+spoil_second_sector(struct maker_journal *j)
 {
 	j->p[512 + 5 * 512 + 100] ^= 1;
 }
 
 static void
-spoil_third_sector(struct journal *j)
+spoil_third_sector(struct maker_journal *j)
 {
 	j->p[512 + 8 * 512 + 100] ^= 1;
 }
 
 static void
-spoil_header(struct journal *j)
+spoil_header(struct maker_journal *j)
 {
 	j->p[9] ^= 1;
 }
 
 static void
-spoil_first_sector(struct journal *j)
+spoil_first_sector(struct maker_journal *j)
 {
 	j->p[512 + 2 * 512 + 100] ^= 1;
 }
 
 static void
-make_it_end(struct journal *j)
+make_it_end(struct maker_journal *j)
 {
-	finish_journal(j, 512, 512);
+	maker_finish_journal(j, 512, 512);
 }
 
 TEST(a_damaged_transaction_ends_the_replay)
 {
 	static const struct {
-		void (*spoil)(struct journal *j);
+		void (*spoil)(struct maker_journal *j);
 		const char *name, *fact;
 		enum platter_volume_state state;
 	} rows[] = {

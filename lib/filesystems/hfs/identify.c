@@ -179,11 +179,30 @@ hfsplus_decode(const uint8_t *header, uint64_t start, struct hfsplus *ret)
 	       ret->blocks && get_be32(header + VH_FREE) <= ret->blocks;
 }
 
+/* The copy of a header that is gone, of a volume that fills the disk. */
+static bool
+copy_decode(struct pl_disk *disk, struct pl_content *c, uint8_t copy[static HFS_HEADER_SIZE],
+	    struct hfsplus *ret)
+{
+	uint64_t end = pl_round_down(pl_disk_size(disk), 512), size;
+
+	if (end < 4 * HFS_HEADER_AT ||
+	    pl_read(disk, copy, HFS_HEADER_SIZE, end - HFS_HEADER_AT, NULL) < 0 ||
+	    !hfsplus_decode(copy, 0, ret))
+		return false;
+	size = (uint64_t)ret->blocks * ret->block_size;
+	if (size > end || end - size >= ret->block_size)
+		return false;
+	c->leftover = true;
+	pl_warn(&c->facts, "the header is gone: its copy at the end is told");
+	return true;
+}
+
 static int
 hfsplus_identify(struct pl_disk *disk, struct pl_content *c, struct platter_error *err)
 {
 	const uint8_t *mdb = c->head + HFS_HEADER_AT, *header = mdb;
-	uint8_t embedded[HFS_HEADER_SIZE];
+	uint8_t embedded[HFS_HEADER_SIZE]; /* or the copy */
 	struct hfsplus h;
 	uint64_t start = 0;
 
@@ -197,8 +216,11 @@ hfsplus_identify(struct pl_disk *disk, struct pl_content *c, struct platter_erro
 		header = embedded;
 		pl_fact_size(&c->facts, "wrapped_at", "wrapped in HFS, begins at byte", start);
 	}
-	if (!hfsplus_decode(header, start, &h))
-		return -ENOENT;
+	if (!hfsplus_decode(header, start, &h)) {
+		if (start || !copy_decode(disk, c, embedded, &h))
+			return -ENOENT;
+		header = embedded;
+	}
 	c->evidence = 32 + 26 + 8;
 	if (header[1] == 'X')
 		c->content.longname = "Apple HFSX";
