@@ -5,28 +5,10 @@
  *
  * Block 0 is a copy, as new as the last clean unmount: good enough to tell names by.
  */
+#include "apfs.h"
 #include "superblock.h"
 #include "text.h"
 
-enum {
-	OBJ_XID = 16
-};
-enum {
-	NX_MAGIC = 32,
-	NX_BLOCK_SIZE = 36,
-	NX_BLOCKS = 40,
-	NX_INCOMPAT = 64,
-	NX_UUID = 72,
-	NX_OMAP = 160,
-	NX_MAX_VOLUMES = 180,
-	NX_VOLUMES = 184
-};
-enum {
-	INCOMPAT_FUSION = 0x100
-};
-enum {
-	OMAP_TREE = 48
-};
 enum {
 	NODE_FLAGS = 32,
 	NODE_LEVEL = 34,
@@ -39,28 +21,7 @@ enum {
 	NODE_ROOT = 1,
 	NODE_FIXED = 4
 };
-enum {
-	APSB_NAME = 704,
-	APSB_NAME_SIZE = 256
-};
-
-#define MAX_VOLUMES      100 /* of the format */
-#define MAX_VOLUMES_READ 16  /* blocks of up to 64 KiB are read to name them */
-
-/* Fletcher's sums over 32-bit words, chosen so that the whole object's come out as zero. */
-static bool
-checksum_matches(const uint8_t *object, size_t size)
-{
-	const uint64_t modulus = UINT32_MAX;
-	uint64_t a = 0, b = 0, check_a;
-
-	for (size_t i = 8; i < size; i += 4) {
-		a = (a + get_le32(object + i)) % modulus;
-		b = (b + a) % modulus;
-	}
-	check_a = modulus - (a + b) % modulus;
-	return get_le64(object) == ((modulus - (a + check_a) % modulus) << 32 | check_a);
-}
+#define MAX_VOLUMES_READ 16 /* blocks of up to 64 KiB are read to name them */
 
 static bool
 read_object(struct pl_disk *disk, struct pl_content *c, uint64_t block, uint32_t size, uint8_t *buf)
@@ -68,7 +29,8 @@ read_object(struct pl_disk *disk, struct pl_content *c, uint64_t block, uint32_t
 	uint64_t at;
 
 	return !__builtin_mul_overflow(block, size, &at) &&
-	       pl_super_read(disk, c, buf, size, at, "an object") && checksum_matches(buf, size);
+	       pl_super_read(disk, c, buf, size, at, "an object") &&
+	       pl_apfs_checksum_matches(buf, size);
 }
 
 /* Where the object map's root node, if it is its only one, says that object `oid` is; 0: nowhere. */
@@ -103,7 +65,7 @@ omap_find(const uint8_t *node, uint32_t size, uint64_t oid)
 static void
 add_volume(struct pl_str *names, const uint8_t *apsb)
 {
-	PL_AUTOFREE char *name = pl_text_from_bytes(apsb + APSB_NAME, APSB_NAME_SIZE);
+	PL_AUTOFREE char *name = pl_text_from_bytes(apsb + FS_NAME, FS_NAME_SIZE);
 
 	if (names->length)
 		pl_str_add(names, ", ");
@@ -114,7 +76,7 @@ static void
 tell_volumes(struct pl_disk *disk, struct pl_content *c, const uint8_t *sb, uint32_t size)
 {
 	PL_AUTOFREE uint8_t *node = malloc(size), *buf = malloc(size);
-	uint32_t max = PL_MIN(get_le32(sb + NX_MAX_VOLUMES), (uint32_t)MAX_VOLUMES);
+	uint32_t max = PL_MIN(get_le32(sb + NX_MAX_VOLUMES), (uint32_t)APFS_MAX_VOLUMES);
 	struct pl_str names = { 0 };
 	unsigned nr = 0;
 
@@ -150,8 +112,8 @@ apfs_identify(struct pl_disk *disk, struct pl_content *c, struct platter_error *
 	c->evidence = 32 + 28;
 	pl_super_uuid(c, sb + NX_UUID);
 	pl_super_size(disk, c, 0, get_le64(sb + NX_BLOCKS), size);
-	pl_super_checksum(c, checksum_matches(sb, size));
-	if (get_le64(sb + NX_INCOMPAT) & INCOMPAT_FUSION)
+	pl_super_checksum(c, pl_apfs_checksum_matches(sb, size));
+	if (get_le64(sb + NX_INCOMPAT) & NX_INCOMPAT_FUSION)
 		pl_fact_flag(&c->facts, "fusion", "part of a Fusion drive", true);
 	pl_fact_number(&c->facts, "transaction", "transaction", get_le64(sb + OBJ_XID));
 	tell_volumes(disk, c, sb, size);
@@ -162,4 +124,5 @@ const struct pl_content_driver pl_content_apfs = {
 	.info = { .name = "apfs", .longname = "Apple APFS" },
 	.usage = "filesystem",
 	.identify = apfs_identify,
+	.open = pl_apfs_open,
 };
