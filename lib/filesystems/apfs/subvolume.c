@@ -298,7 +298,7 @@ pl_apfs_subvolumes_open(struct apfs *fs, const char *snapshot, struct platter_er
 		fs->nr_shown += !s->absent;
 	}
 	if (snapshot && !fs->nr_shown)
-		return pl_fail(err, -ENOENT, "no volume has a snapshot called '%s'", snapshot);
+		return pl_invalid(err, "no volume has a snapshot called '%s'", snapshot);
 	return 0;
 }
 

@@ -12,9 +12,6 @@
 
 #define RESOURCE_FORK_STREAM "rsrc"
 
-/* Attributes that Linux has no name space for are in this one, as in those of HFS+. */
-#define XATTR_PREFIX "osx."
-
 static bool
 is_top(struct pl_node_id id)
 {
@@ -407,23 +404,20 @@ static int
 pass_xattr(void *closure, const struct apfs_xattr *x, struct platter_error *err)
 {
 	struct attributes *a = closure;
-	char name[sizeof XATTR_PREFIX + APFS_MAX_NAME];
 	struct apfs_xattr loaded = *x;
-	struct pl_attribute attribute = { .name = name, .size = x->size };
+	struct pl_attribute attribute = { .name = x->name, .size = x->size };
 	int r;
 
-	/* These are what the file is, and read_link() and open() show it. */
+	/* What read_link() and open() show; a larger resource fork is a stream alone. */
 	if (!strcmp(x->name, APFS_SYMLINK) ||
 	    (a->inode->compressed && !strcmp(x->name, PL_DECMPFS_ATTRIBUTE)) ||
-	    (!a->shows_fork && !strcmp(x->name, APFS_RESOURCE_FORK)))
+	    (!strcmp(x->name, APFS_RESOURCE_FORK) && (!a->shows_fork || x->size > PL_MAX_XATTR)))
 		return 0;
 	r = load_xattr(a->fs, a->s, &loaded, PL_MAX_XATTR, a->first ? NULL : &a->why);
 	if (r < 0) {
 		a->first = a->first ? a->first : r;
 		return r == -ENOMEM ? pl_no_memory(err) : 0;
 	}
-	memcpy(name, XATTR_PREFIX, sizeof XATTR_PREFIX - 1);
-	memcpy(name + sizeof XATTR_PREFIX - 1, x->name, strlen(x->name) + 1);
 	attribute.value = loaded.value;
 	r = a->fn(a->closure, &attribute, err);
 	if (!x->value)
