@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* make-apfs KIND FILE: write one of the containers of apfs-image.h */
-#include "../unit/apfs-image.h"
+#include "apfs-image.h"
 
 #include <stdio.h>
 

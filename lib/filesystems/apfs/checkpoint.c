@@ -28,7 +28,7 @@ enum {
 };
 
 /* Of the counts of blocks in the rings: the ring is in pieces, which a tree lists. */
-#define IN_PIECES 0x80000000u
+#define IN_PIECES UINT32_C(0x80000000)
 
 /* Systems make descriptor areas of a few hundred blocks, even for many terabytes. */
 #define MAX_DESC_BLOCKS (1u << 16)
@@ -146,6 +146,7 @@ add_entry(struct apfs *fs, struct apfs_checkpoint *ck, const uint8_t *entry, uin
 	struct apfs_ephemeral *p;
 
 	if (!e.size || e.size % fs->block_size ||
+	    e.size / fs->block_size > (get_le32(ck->super + NX_DATA_BLOCKS) & ~IN_PIECES) ||
 	    e.size > MAX_EPHEMERAL_BYTES - ck->ephemeral_bytes)
 		return pl_corrupt(err, at + ENTRY_SIZE,
 				  "ephemeral object %" PRIu64 " of %" PRIu32 " bytes", e.oid,
