@@ -162,6 +162,9 @@ TEST(a_volume_alone_is_the_root)
 	expect_tree(v, v->root);
 	EXPECT_EQ(find(v, v->root, "fOLDER").inode, FOLDER_INODE);
 	EXPECT_EQ(find(v, v->root, "H\xc3\x84RD").inode, FILE_INODE);
+	/* Its letter and accent apart; and the sign of degrees Kelvin in place of a letter. */
+	EXPECT_EQ(find(v, v->root, "HA\u0308rd").inode, FILE_INODE);
+	EXPECT_EQ(find(v, v->root, "lin\u212a").inode, LINK_INODE);
 	EXPECT_EQ(pl_volume_lookup(v, v->root, "folders", 7, &id, &err), -ENOENT);
 	EXPECT_EQ(pl_volume_lookup(v, v->root, "h\xc3\xa5rd", 5, &id, &err), -ENOENT);
 }

@@ -5,6 +5,7 @@
 
 #include "bytes.h"
 #include "checksums.h"
+#include "normalize.h"
 #include "test.h"
 #include "text.h"
 
@@ -19,6 +20,33 @@ TEST(text_from_an_image_cannot_drive_a_terminal)
 	EXPECT_STR(b, "caf\xc3\xa9 \xc3\xbf");
 	EXPECT_STR(c, "na\xc3\xafve");
 	EXPECT_STR(d, "\xc3\xad\xc2\xa0 \xc3\xb8");
+}
+
+TEST(names_are_decomposed)
+{
+	static const struct {
+		const char *text, *decomposed;
+	} rows[] = {
+		{ "", "" },
+		{ "plain", "plain" },
+		{ "\u00e4", "a\u0308" },
+		/* One that is made of three; two marks the wrong way round; one of a class of its own. */
+		{ "\u1ec7", "e\u0323\u0302" },
+		{ "q\u0307\u0323", "q\u0323\u0307" },
+		{ "\u212b\u2126", "A\u030a\u03a9" },
+		{ "\uac01\uac00", "\u1100\u1161\u11a8\u1100\u1161" },
+		{ "\U0001d15e", "\U0001d157\U0001d165" },
+		{ "\xff\xc3(\xe4\xf0\x80\x80\x80", "\xff\xc3(\xe4\xf0\x80\x80\x80" },
+		{ "a\xc3", "a\xc3" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		size_t n = 0;
+		PL_AUTOFREE char *d = pl_text_decompose(rows[i].text, strlen(rows[i].text), &n);
+
+		EXPECT_STR(d, rows[i].decomposed);
+		EXPECT_EQ(n, strlen(rows[i].decomposed));
+	}
 }
 
 TEST(utf16_becomes_utf8_and_lone_surrogates_are_marked)

@@ -32,6 +32,7 @@
 #include "apfs.h"
 #include "checksums.h"
 #include "decmpfs.h"
+#include "normalize.h"
 
 enum {
 	INODE_PARENT = 0,
@@ -447,44 +448,88 @@ hash_ascii(const char *name, size_t n, bool folds_case, uint32_t *ret)
 	return true;
 }
 
-/* The part of the folder in which a name must be is searched: all of it where that is not known. */
+struct wanted {
+	const struct apfs_subvolume *s;
+	const char *name;
+	size_t n;
+	char *decomposed; /* where names that differ in that alone are one */
+	size_t decomposed_n;
+};
+
+/* Is a stored name the wanted one, but for what its volume makes no difference of? */
+static bool
+matches(const struct wanted *w, const char *name, size_t n)
+{
+	PL_AUTOFREE char *decomposed = NULL;
+	size_t length = 0;
+
+	if (w->s->folds_case && pl_names_equal_folded(name, n, w->name, w->n))
+		return true;
+	decomposed = w->decomposed ? pl_text_decompose(name, n, &length) : NULL;
+	if (!decomposed)
+		return false;
+	if (w->s->folds_case)
+		return pl_names_equal_folded(decomposed, length, w->decomposed, w->decomposed_n);
+	return length == w->decomposed_n && !memcmp(decomposed, w->decomposed, length);
+}
+
+/* The entries that begin with `key`: with one hash, or all of the folder. */
+static int
+search(struct apfs *fs, const struct wanted *w, const struct apfs_key *key, bool hashed,
+       uint64_t *ret, struct platter_error *err)
+{
+	bool found = false, found_like = false;
+	struct apfs_record record;
+	struct apfs_cursor c;
+	int end;
+
+	pl_apfs_cursor_seek(&c, fs, &w->s->catalog, key);
+	while (!found && pl_apfs_cursor_next(&c, &record) && record.key.id == key->id &&
+	       record.key.type == RECORD_ENTRY) {
+		if (hashed && record.key.number >> HASH_SHIFT != key->number >> HASH_SHIFT)
+			break;
+		if (record.value_length < ENTRY_LENGTH)
+			continue;
+		found = record.key.name_length == w->n && !memcmp(record.key.name, w->name, w->n);
+		if (found || (!found_like && matches(w, record.key.name, record.key.name_length))) {
+			*ret = get_le64(record.value + ENTRY_INODE);
+			found_like = true;
+		}
+		/* Without hashes the first one not less than the name is the one, or none is. */
+		if (!w->s->catalog.hashed_names)
+			break;
+	}
+	end = pl_apfs_cursor_end(&c, found_like ? NULL : err);
+	if (found_like)
+		return 0;
+	return end < 0 ? end : -ENOENT;
+}
+
+/*
+ * A name is looked up by its hash if it is ASCII, or becomes so when it is decomposed; the
+ * folder is searched for any other.
+ */
 int
 pl_apfs_lookup(struct apfs *fs, const struct apfs_subvolume *s, uint64_t folder, const char *name,
 	       size_t n, uint64_t *ret, struct platter_error *err)
 {
 	struct apfs_key key = { .id = folder, .type = RECORD_ENTRY, .name = "" };
+	struct wanted w = { .s = s, .name = name, .n = n };
+	PL_AUTOFREE char *decomposed = NULL;
 	uint32_t hash = 0;
-	bool hashed = s->catalog.hashed_names && hash_ascii(name, n, s->folds_case, &hash);
-	bool found = false, found_folded = false;
-	struct apfs_record record;
-	struct apfs_cursor c;
-	int end;
+	bool hashed;
 
-	if (hashed) {
-		key.number = (uint64_t)hash << HASH_SHIFT;
-	} else if (!s->catalog.hashed_names) {
+	if (!s->catalog.hashed_names) {
 		key.name = name;
 		key.name_length = n;
+		return search(fs, &w, &key, false, ret, err);
 	}
-	pl_apfs_cursor_seek(&c, fs, &s->catalog, &key);
-	while (!found && pl_apfs_cursor_next(&c, &record) && record.key.id == folder &&
-	       record.key.type == RECORD_ENTRY) {
-		if (hashed && record.key.number >> HASH_SHIFT != hash)
-			break;
-		if (record.value_length < ENTRY_LENGTH)
-			continue;
-		found = record.key.name_length == n && !memcmp(record.key.name, name, n);
-		if (found ||
-		    (s->folds_case && !found_folded &&
-		     pl_names_equal_folded(record.key.name, record.key.name_length, name, n))) {
-			*ret = get_le64(record.value + ENTRY_INODE);
-			found_folded = true;
-		}
-		if (!s->catalog.hashed_names)
-			break;
-	}
-	end = pl_apfs_cursor_end(&c, found_folded ? NULL : err);
-	if (found_folded)
-		return 0;
-	return end < 0 ? end : -ENOENT;
+	decomposed = pl_text_decompose(name, n, &w.decomposed_n);
+	if (!decomposed)
+		return pl_no_memory(err);
+	w.decomposed = decomposed;
+	hashed = hash_ascii(decomposed, w.decomposed_n, s->folds_case, &hash);
+	if (hashed)
+		key.number = (uint64_t)hash << HASH_SHIFT;
+	return search(fs, &w, &key, hashed, ret, err);
 }
