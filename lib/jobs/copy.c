@@ -11,6 +11,11 @@
  *		writer would only spin on the lock of the file)
  *	fill	plan the next piece, read it, find its zeros, encode it
  *
+ * To wake a thread costs as much as to copy a small piece.  So what a task makes possible is
+ * left to the thread that did it, which looks for its next one anyway, and a thread that takes a
+ * task wakes one other if more are left.  No more threads than processors are kept awake, unless
+ * reading or writing waits for storage.
+ *
  * The pieces in flight live in a ring of slots, which bounds the memory.  A slot is free
  * again when its piece has been written and passed every lane.
  */
@@ -19,6 +24,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "hash.h"
@@ -97,11 +103,15 @@ struct engine {
 	uint64_t span_start, span_end;
 
 	pthread_mutex_t lock; /* guards all below, and the slots' flags */
-	pthread_cond_t changed;
+	pthread_cond_t work;
+	unsigned awake, idle; /* threads; the idle ones wait for `work` */
+	unsigned enough;      /* threads awake, as long as storage is not waited for */
+	bool waited;          /* the last read or write did wait */
+	bool waking;          /* an idle thread was told, and has not looked yet */
 	bool planning, ended, stop;
 	uint64_t planned; /* pieces planned so far: the number of the next one */
 	struct slot *slots;
-	size_t nr_slots;
+	size_t nr_slots, nr_busy;
 	struct lane lanes[MAX_LANES]; /* [0]: the ordered sink; then the hashes */
 	size_t nr_lanes;
 	bool ordered; /* lane 0 is in use */
@@ -477,7 +487,7 @@ fail(struct engine *e, int r, const struct platter_error *err)
 		e->err = *err;
 	}
 	e->stop = true;
-	pthread_cond_broadcast(&e->changed);
+	pthread_cond_broadcast(&e->work);
 }
 
 static struct slot *
@@ -505,12 +515,12 @@ maybe_release(struct engine *e, struct slot *s)
 	if (s->lanes_left || s->unwritten || s->writing || !s->filled)
 		return;
 	s->busy = s->filled = false;
+	e->nr_busy--;
 	if (s->kind == PLATTER_ZERO)
 		e->copy->zero += s->length;
 	else if (s->kind == PLATTER_DATA)
 		count_data(e->copy, s);
 	pl_meter_add(&e->meter, s->length, s->kind == PLATTER_DATA ? s->length : 0);
-	pthread_cond_broadcast(&e->changed);
 }
 
 /* Start of the oldest piece that is not wholly written: all before it is in the file. */
@@ -528,40 +538,13 @@ written_up_to(struct engine *e)
 	return e->position;
 }
 
-/* Hand the piece that lane 0 waits for to the ordered sink. */
-static void
-run_order(struct engine *e)
+/* A lane whose next piece is there. */
+static bool
+lane_can_run(struct engine *e, size_t lane)
 {
-	struct slot *s = slot_of(e, e->lanes[0].next);
-	struct pl_writer *w = e->copy->writer;
-	struct platter_error err = PLATTER_ERROR_INIT;
-	uint64_t checkpoint = UINT64_MAX;
-	int r;
+	const struct lane *l = &e->lanes[lane];
 
-	e->lanes[0].busy = true;
-	if (w && w->ops->checkpoint && now() - e->last_checkpoint > CHECKPOINT_INTERVAL)
-		checkpoint = written_up_to(e);
-	pthread_mutex_unlock(&e->lock);
-
-	r = w ? place(w, s, &err) : write_stream(e->copy->target, s, &err);
-	if (r == 0 && w && w->file->sequential) {
-		r = write_runs(w->file, &s->runs, &err);
-		s->runs.nr = 0;
-	}
-	if (r == 0 && checkpoint != UINT64_MAX)
-		r = w->ops->checkpoint(w, checkpoint, &err);
-
-	pthread_mutex_lock(&e->lock);
-	if (checkpoint != UINT64_MAX)
-		e->last_checkpoint = now();
-	e->lanes[0].busy = false;
-	e->lanes[0].next++;
-	s->lanes_left--;
-	s->unwritten = s->runs.nr > 0;
-	pthread_cond_broadcast(&e->changed);
-	if (r < 0)
-		fail(e, r, &err);
-	maybe_release(e, s);
+	return !l->busy && l->next < e->planned && slot_of(e, l->next)->filled;
 }
 
 /* The oldest piece that may be written now, or NULL. */
@@ -581,22 +564,114 @@ to_write(struct engine *e)
 	return NULL;
 }
 
+/* A hash whose next piece is there, or 0. */
+static size_t
+to_hash(struct engine *e)
+{
+	for (size_t lane = 1; lane < e->nr_lanes; lane++)
+		if (lane_can_run(e, lane))
+			return lane;
+	return 0;
+}
+
+static bool
+can_fill(struct engine *e)
+{
+	return !e->planning && !e->ended && !slot_of(e, e->planned)->busy;
+}
+
+/* How often this thread has waited for something. */
+static long
+nr_waits(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_THREAD, &usage) < 0 ? 0 : usage.ru_nvcsw;
+}
+
+/*
+ * Called by a thread that has taken a task.  A few slots to fill are left to those who are
+ * awake, else a thread would be woken for each piece when writing is slower than reading.
+ */
+static void
+wake_another(struct engine *e)
+{
+	if (!e->idle || e->waking || (!e->waited && e->awake >= e->enough))
+		return;
+	if ((e->ordered && lane_can_run(e, 0)) || to_write(e) || to_hash(e) ||
+	    (can_fill(e) && e->nr_busy <= e->nr_slots / 2)) {
+		e->waking = true;
+		pthread_cond_signal(&e->work);
+	}
+}
+
+static void
+wait_for_work(struct engine *e)
+{
+	e->idle++;
+	e->awake--;
+	pthread_cond_wait(&e->work, &e->lock);
+	e->awake++;
+	e->idle--;
+	e->waking = false;
+}
+
+/* Hand the piece that lane 0 waits for to the ordered sink. */
+static void
+run_order(struct engine *e)
+{
+	struct slot *s = slot_of(e, e->lanes[0].next);
+	struct pl_writer *w = e->copy->writer;
+	struct platter_error err = PLATTER_ERROR_INIT;
+	uint64_t checkpoint = UINT64_MAX;
+	int r;
+
+	e->lanes[0].busy = true;
+	if (w && w->ops->checkpoint && now() - e->last_checkpoint > CHECKPOINT_INTERVAL)
+		checkpoint = written_up_to(e);
+	wake_another(e);
+	pthread_mutex_unlock(&e->lock);
+
+	r = w ? place(w, s, &err) : write_stream(e->copy->target, s, &err);
+	if (r == 0 && w && w->file->sequential) {
+		r = write_runs(w->file, &s->runs, &err);
+		s->runs.nr = 0;
+	}
+	if (r == 0 && checkpoint != UINT64_MAX)
+		r = w->ops->checkpoint(w, checkpoint, &err);
+
+	pthread_mutex_lock(&e->lock);
+	if (checkpoint != UINT64_MAX)
+		e->last_checkpoint = now();
+	e->lanes[0].busy = false;
+	e->lanes[0].next++;
+	s->lanes_left--;
+	s->unwritten = s->runs.nr > 0;
+	if (r < 0)
+		fail(e, r, &err);
+	maybe_release(e, s);
+}
+
 static void
 run_write(struct engine *e, struct slot *s)
 {
 	struct pl_writer *w = e->copy->writer;
 	struct platter_error err = PLATTER_ERROR_INIT;
+	long waits;
 	int r;
 
 	s->unwritten = false;
 	s->writing = true;
 	e->writers++;
+	wake_another(e);
 	pthread_mutex_unlock(&e->lock);
+	waits = -nr_waits();
 	r = w ? write_runs(w->file, &s->runs, &err) : write_target(e, s, &err);
+	waits += nr_waits();
 	pthread_mutex_lock(&e->lock);
+	e->waited = waits > 0;
 	e->writers--;
 	s->writing = false;
-	pthread_cond_broadcast(&e->changed);
 	if (r < 0)
 		fail(e, r, &err);
 	maybe_release(e, s);
@@ -608,6 +683,7 @@ run_hash(struct engine *e, size_t lane)
 	struct slot *s = slot_of(e, e->lanes[lane].next);
 
 	e->lanes[lane].busy = true;
+	wake_another(e);
 	pthread_mutex_unlock(&e->lock);
 	if (s->kind == PLATTER_DATA)
 		pl_hasher_update(e->copy->hasher, lane - 1, s->buf, (size_t)s->length);
@@ -617,7 +693,6 @@ run_hash(struct engine *e, size_t lane)
 	e->lanes[lane].busy = false;
 	e->lanes[lane].next++;
 	s->lanes_left--;
-	pthread_cond_broadcast(&e->changed);
 	maybe_release(e, s);
 }
 
@@ -626,12 +701,15 @@ run_fill(struct engine *e)
 {
 	struct slot *s = slot_of(e, e->planned);
 	struct platter_error err = PLATTER_ERROR_INIT;
+	long waits;
 	int r;
 
 	e->planning = true;
 	pthread_mutex_unlock(&e->lock);
+	waits = -nr_waits();
 	s->offset = e->position;
 	r = e->copy->source->sequential ? plan_stream(e, s, &err) : plan_mapped(e, s, &err);
+	waits += nr_waits();
 	pthread_mutex_lock(&e->lock);
 	e->planning = false;
 	if (r < 0) {
@@ -641,34 +719,28 @@ run_fill(struct engine *e)
 	e->position += s->length;
 	if (e->position == e->size)
 		e->ended = true;
-	pthread_cond_broadcast(&e->changed);
 	if (!s->length)
 		return;
 	s->busy = true;
+	e->nr_busy++;
 	s->lanes_left = (unsigned)(e->nr_lanes - !e->ordered);
 	e->planned++;
+	wake_another(e);
 	pthread_mutex_unlock(&e->lock);
 
+	waits -= nr_waits();
 	r = fill(e, s, &err);
+	waits += nr_waits();
 
 	pthread_mutex_lock(&e->lock);
+	e->waited = waits > 0;
 	if (r < 0) {
 		fail(e, r, &err);
 		return;
 	}
 	s->filled = true;
 	s->unwritten = e->copy->target && !e->ordered && s->offset >= e->copy->withhold;
-	pthread_cond_broadcast(&e->changed);
 	maybe_release(e, s);
-}
-
-/* A lane whose next piece is there. */
-static bool
-lane_can_run(struct engine *e, size_t lane)
-{
-	const struct lane *l = &e->lanes[lane];
-
-	return !l->busy && l->next < e->planned && slot_of(e, l->next)->filled;
 }
 
 static bool
@@ -689,7 +761,9 @@ worker(void *closure)
 
 	pl_set_on_worker(true);
 	pthread_mutex_lock(&e->lock);
+	e->awake++;
 	while (!e->stop && !all_done(e)) {
+		struct slot *s;
 		size_t lane;
 
 		if (pl_meter_cancelled(&e->meter)) {
@@ -698,28 +772,21 @@ worker(void *closure)
 			fail(e, pl_fail(&err, -ECANCELED, "stopped"), &err);
 			break;
 		}
-		struct slot *s;
-
-		if (e->ordered && lane_can_run(e, 0)) {
+		if (!e->waited && e->awake > e->enough)
+			wait_for_work(e);
+		else if (e->ordered && lane_can_run(e, 0))
 			run_order(e);
-			continue;
-		}
-		s = to_write(e);
-		if (s) {
+		else if ((s = to_write(e)))
 			run_write(e, s);
-			continue;
-		}
-		for (lane = 1; lane < e->nr_lanes; lane++)
-			if (lane_can_run(e, lane))
-				break;
-		if (lane < e->nr_lanes)
+		else if ((lane = to_hash(e)))
 			run_hash(e, lane);
-		else if (!e->planning && !e->ended && !slot_of(e, e->planned)->busy)
+		else if (can_fill(e))
 			run_fill(e);
 		else
-			pthread_cond_wait(&e->changed, &e->lock);
+			wait_for_work(e);
 	}
-	pthread_cond_broadcast(&e->changed);
+	e->awake--;
+	pthread_cond_broadcast(&e->work);
 	pthread_mutex_unlock(&e->lock);
 	pl_set_on_worker(false);
 	return NULL;
@@ -786,15 +853,16 @@ pl_copy_run(struct pl_copy *copy, struct platter_error *err)
 								      : SPARSE_AUTO_BLOCK,
 		.position = w ? w->resumed : 0,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
-		.changed = PTHREAD_COND_INITIALIZER,
+		.work = PTHREAD_COND_INITIALIZER,
 		.ordered = w || (copy->target && copy->target->sequential),
 		.last_checkpoint = now(),
 	};
-	/* Encoding keeps every processor busy; the rest waits for storage now and then. */
+	/* Encoding keeps every processor busy; the rest may wait for storage now and then. */
 	unsigned threads =
 		copy->threads ? copy->threads : pl_nr_processors() + (w && w->ops->encode ? 0 : 2);
 	int r;
 
+	e.enough = copy->threads ? copy->threads : pl_nr_processors();
 	e.max_writers = w              ? pl_storage_writers(w->file)
 			: copy->target ? pl_storage_writers(copy->target)
 				       : 0;
