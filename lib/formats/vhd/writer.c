@@ -39,7 +39,6 @@ struct vhd_writer {
 
 	struct pl_block_writer blocks;
 	uint64_t first_block; /* where the first block's data goes */
-	uint64_t nr_stamped;  /* blocks whose bitmap is in the file */
 	uint64_t table_offset;
 
 	/* Of a differencing disk. */
@@ -136,30 +135,13 @@ fixed_finish(struct pl_writer *w, struct platter_error *err)
 
 /* Dynamic and differencing disks. */
 
-/* Write the bitmaps of blocks that were begun. */
-static int
-stamp(struct vhd_writer *v, struct platter_error *err)
-{
-	uint8_t bits[BITMAP_SIZE];
-	int r = 0;
-
-	memset(bits, 0xff, sizeof bits);
-	for (; r == 0 && v->nr_stamped < v->blocks.nr_begun; v->nr_stamped++)
-		r = pl_write(v->writer.file, bits, sizeof bits,
-			     v->first_block + v->nr_stamped * (BLOCK_LEAD + BLOCK_SIZE) -
-				     BITMAP_SIZE,
-			     err);
-	return r;
-}
-
 static int
 dynamic_place(struct pl_writer *w, uint64_t offset, uint64_t length, size_t stored,
 	      uint64_t *ret_at, uint64_t *ret_length, struct platter_error *err)
 {
 	struct vhd_writer *v = writer_of(w);
-	int r = pl_block_writer_place(&v->blocks, offset, length, ret_at, ret_length, err);
 
-	return r < 0 ? r : stamp(v, err);
+	return pl_block_writer_place(&v->blocks, offset, length, ret_at, ret_length, err);
 }
 
 static int
@@ -231,6 +213,23 @@ table_bytes(uint64_t size)
 	return pl_round_up(pl_div_round_up(size, BLOCK_SIZE) * 4, 512);
 }
 
+/*
+ * Write the bitmaps of all blocks.  Not when they are begun: then each would wait for the data
+ * that another thread is writing to the file.
+ */
+static int
+write_bitmaps(struct vhd_writer *v, struct platter_error *err)
+{
+	uint8_t bits[BITMAP_SIZE];
+	int r = 0;
+
+	memset(bits, 0xff, sizeof bits);
+	for (uint64_t i = 0; r == 0 && i < v->blocks.nr_begun; i++)
+		r = pl_write(v->writer.file, bits, sizeof bits,
+			     v->first_block + i * (BLOCK_LEAD + BLOCK_SIZE) - BITMAP_SIZE, err);
+	return r;
+}
+
 static int
 dynamic_finish(struct pl_writer *w, struct platter_error *err)
 {
@@ -245,6 +244,8 @@ dynamic_finish(struct pl_writer *w, struct platter_error *err)
 		end += table_bytes(size);
 	}
 	r = pl_resize(w->file, end, err);
+	if (r == 0)
+		r = write_bitmaps(v, err);
 	if (r == 0)
 		r = pl_block_writer_store(&v->blocks, w->file, v->table_offset,
 					  table_bytes(size) / 4, 4, put_entry, err);
