@@ -3,31 +3,10 @@
  * btrfs/identify.c - the superblock of Btrfs, little-endian, at 64 KiB
  * (btrfs.readthedocs.io, "On-disk Format")
  */
+#include "btrfs.h"
 #include "checksums.h"
 #include "superblock.h"
 #include "text.h"
-
-#define BTRFS_SUPERBLOCK KIB(64)
-
-enum {
-	BTRFS_CHECKSUM = 0,
-	BTRFS_FSID = 32,
-	BTRFS_SELF = 48,
-	BTRFS_MAGIC = 64,
-	BTRFS_GENERATION = 72,
-	BTRFS_LOG_ROOT = 96,
-	BTRFS_TOTAL = 112,
-	BTRFS_USED = 120,
-	BTRFS_DEVICES = 136,
-	BTRFS_SECTOR_SIZE = 144,
-	BTRFS_NODE_SIZE = 148,
-	BTRFS_CHECKSUM_TYPE = 196,
-	BTRFS_DEVICE_ID = 201,
-	BTRFS_DEVICE_SIZE = 209,
-	BTRFS_DEVICE_UUID = 267,
-	BTRFS_LABEL = 299,
-	BTRFS_SIZE = 4096,
-};
 
 static void
 tell_checksum(struct pl_content *c, const uint8_t *sb)
@@ -39,8 +18,9 @@ tell_checksum(struct pl_content *c, const uint8_t *sb)
 		pl_fact_text(&c->facts, "checksum", "checksums", "%s", names[type]);
 	else
 		pl_warn(&c->facts, "checksums of unknown type %u", type);
-	if (type == 0)
-		pl_super_checksum(c, pl_crc32c(0, sb + BTRFS_FSID, BTRFS_SIZE - BTRFS_FSID) ==
+	if (type == BTRFS_CRC32C)
+		pl_super_checksum(c, pl_crc32c(0, sb + BTRFS_FSID,
+					       BTRFS_SUPERBLOCK_SIZE - BTRFS_FSID) ==
 					     get_le32(sb + BTRFS_CHECKSUM));
 }
 
@@ -85,4 +65,5 @@ const struct pl_content_driver pl_content_btrfs = {
 	.info = { .name = "btrfs", .longname = "Linux Btrfs" },
 	.usage = "filesystem",
 	.identify = btrfs_identify,
+	.open = pl_btrfs_open,
 };
