@@ -97,7 +97,7 @@ struct hashing {
 	const struct arguments *args;
 	const char *place;
 	struct progress progress;
-	json_t *errors;
+	json_t *errors, *failure; /* with --json */
 	struct json_stream stream;
 	uint64_t nr_errors;
 };
@@ -153,10 +153,10 @@ static int
 hash_tree(struct hashing *h, const char *names, struct platter_error *err)
 {
 	struct platter_volume *volume;
-	int r;
+	int r = try_volume(h->args, h->place, &volume, err);
 
-	if (open_volume(h->args, h->place, &volume) < 0)
-		return 1;
+	if (r < 0)
+		return r;
 	r = platter_hash_files(volume, platter_volume_start(volume), names, take_file, h,
 			       &h->progress.job, err);
 	platter_volume_close(volume);
@@ -175,10 +175,10 @@ hash_disk(struct hashing *h, const char *names, struct platter_error *err)
 	struct platter_verify_result result = { 0 };
 	struct platter_hashed_file f = { .path = h->place };
 	struct platter_disk *disk;
-	int r;
+	int r = try_open(h->args, h->place, &disk, err);
 
-	if (open_operand(h->args, h->place, &disk) < 0)
-		return 1;
+	if (r < 0)
+		return r;
 	r = platter_verify(disk, names, ignore_finding, NULL, &h->progress.job, &result, err);
 	if (r == 0) {
 		f.size = result.size;
@@ -201,10 +201,12 @@ hash_place(struct hashing *h)
 	progress_start(&h->progress, h->args);
 	r = o[OPT_RECURSIVE].given ? hash_tree(h, names, &err) : hash_disk(h, names, &err);
 	progress_end(&h->progress);
-	if (r > 0)
-		return STATUS_FAILED;
+	if (r < 0 && h->args->json)
+		h->failure = json_error(&err, "cannot hash");
+	else if (r < 0)
+		report(h->args, &err, "cannot hash '%s'", h->place);
 	if (r < 0)
-		return report(h->args, &err, "cannot hash '%s'", h->place);
+		return STATUS_FAILED;
 	return h->nr_errors ? STATUS_BAD_SECTORS : STATUS_DONE;
 }
 
@@ -218,7 +220,7 @@ command_hash(const struct arguments *args)
 		h.errors = json_array();
 		json_stream_begin(&h.stream, json_answer(args), "files");
 	}
-	for (size_t i = 0; i < args->nr_operands; i++) {
+	for (size_t i = 0; i < args->nr_operands && !h.failure; i++) {
 		int status;
 
 		h.place = args->operands[i];
@@ -230,6 +232,8 @@ command_hash(const struct arguments *args)
 		json_t *more = json_object();
 
 		json_put(more, "errors", h.errors);
+		if (h.failure)
+			json_put(more, "error", h.failure);
 		json_stream_end(&h.stream, more);
 	}
 	return worst;

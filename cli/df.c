@@ -58,19 +58,10 @@ add_json(struct filling *f, const char *place, const struct platter_space *s)
 static int
 add_volume(struct filling *f, const char *place, struct platter_error *err)
 {
-	struct platter_open_options options = {
-		.size = sizeof options,
-		.format = f->args->option[OPT_INPUT_FORMAT].text,
-		.parents = f->args->parents,
-		.nr_parents = f->args->nr_parents,
-	};
 	struct platter_volume *volume;
 	struct platter_space space;
-	int r;
+	int r = try_volume(f->args, place, &volume, err);
 
-	if (f->args->option[OPT_IGNORE_CHECKSUMS].given)
-		options.flags |= PLATTER_OPEN_IGNORE_CHECKSUMS;
-	r = platter_volume_open(place, &options, &volume, err);
 	if (r < 0)
 		return r;
 	r = platter_volume_space(volume, &space, err);

@@ -7,7 +7,8 @@
 #include <string.h>
 
 int
-open_volume(const struct arguments *args, const char *place, struct platter_volume **ret)
+try_volume(const struct arguments *args, const char *place, struct platter_volume **ret,
+	   struct platter_error *err)
 {
 	struct platter_open_options options = {
 		.size = sizeof options,
@@ -15,11 +16,18 @@ open_volume(const struct arguments *args, const char *place, struct platter_volu
 		.parents = args->parents,
 		.nr_parents = args->nr_parents,
 	};
-	struct platter_error err = PLATTER_ERROR_INIT;
 
 	if (args->option[OPT_IGNORE_CHECKSUMS].given)
 		options.flags |= PLATTER_OPEN_IGNORE_CHECKSUMS;
-	if (platter_volume_open(place, &options, ret, &err) < 0) {
+	return platter_volume_open(place, &options, ret, err);
+}
+
+int
+open_volume(const struct arguments *args, const char *place, struct platter_volume **ret)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+
+	if (try_volume(args, place, ret, &err) < 0) {
 		report(args, &err, "cannot look into '%s'", place);
 		return -1;
 	}

@@ -12,6 +12,9 @@
  * Open the volume that an operand names.  On failure it has been reported: returns -1.
  */
 int open_volume(const struct arguments *args, const char *place, struct platter_volume **ret);
+/* The same, telling nobody about a failure: returns negative errno. */
+int try_volume(const struct arguments *args, const char *place, struct platter_volume **ret,
+	       struct platter_error *err);
 
 /* '-', 'd', 'l', ... as ls shows them. */
 char type_letter(const struct platter_file *file);
