@@ -6,110 +6,53 @@
  * other.  Which FAT it is follows from the number of clusters alone; the words in the
  * boot sector are decoration ("FAT: General Overview of On-Disk Format", 1.03).
  */
+#include "fat.h"
 #include "superblock.h"
-
-enum {
-	FAT_OEM = 3,
-	FAT_SECTOR_SIZE = 11,
-	FAT_CLUSTER_SECTORS = 13,
-	FAT_RESERVED = 14,
-	FAT_FATS = 16,
-	FAT_ROOT_ENTRIES = 17,
-	FAT_SECTORS_16 = 19,
-	FAT_MEDIA = 21,
-	FAT_FAT_SIZE_16 = 22,
-	FAT_SECTORS_32 = 32,
-	FAT_FAT_SIZE_32 = 36,
-	FAT_ROOT_CLUSTER = 44,
-	FAT_FSINFO = 48,
-	FAT_SIGNATURE = 510,
-	/* The extended part: behind the common fields, in FAT32 behind its own. */
-	FAT_EXT_16 = 36,
-	FAT_EXT_32 = 64,
-	EXT_BOOT_SIGNATURE = 2,
-	EXT_SERIAL = 3,
-	EXT_LABEL = 7,
-	EXT_TYPE = 18,
-};
 
 /* A label stands among the first entries; this many bytes of the root folder are looked at. */
 #define ROOT_LIMIT KIB(64)
 
-struct fat {
-	uint32_t sector_size, cluster_sectors, reserved, fats, root_entries, fat_sectors, sectors;
-	uint32_t root_cluster, fsinfo;
-	uint32_t data_start; /* sector of cluster 2 */
-	uint32_t clusters;
-	int bits;           /* 12, 16, 32 */
-	const uint8_t *ext; /* boot signature, serial number, label, type; NULL if absent */
-};
-
-static bool
-fat_geometry(const uint8_t *boot, struct fat *f)
+/* Serial number, label, type: where the boot sector has them, or NULL. */
+static const uint8_t *
+extended_part(const uint8_t *boot, const struct fat_boot *f, bool *ret_type)
 {
-	uint64_t data_start;
+	const uint8_t *ext = boot + (f->bits == 32 ? FAT_EXT_32 : FAT_EXT_16);
 
-	*f = (struct fat){
-		.sector_size = get_le16(boot + FAT_SECTOR_SIZE),
-		.cluster_sectors = boot[FAT_CLUSTER_SECTORS],
-		.reserved = get_le16(boot + FAT_RESERVED),
-		.fats = boot[FAT_FATS],
-		.root_entries = get_le16(boot + FAT_ROOT_ENTRIES),
-		.fat_sectors = get_le16(boot + FAT_FAT_SIZE_16),
-		.sectors = get_le16(boot + FAT_SECTORS_16),
-	};
-	if (!pl_is_power_of_two(f->sector_size) || f->sector_size < 512 || f->sector_size > 4096 ||
-	    !pl_is_power_of_two(f->cluster_sectors) || !f->reserved || !f->fats || f->fats > 4 ||
-	    (boot[FAT_MEDIA] != 0xf0 && boot[FAT_MEDIA] < 0xf8))
-		return false;
-	if (!f->sectors)
-		f->sectors = get_le32(boot + FAT_SECTORS_32);
-	if (!f->fat_sectors) {
-		f->fat_sectors = get_le32(boot + FAT_FAT_SIZE_32);
-		f->root_cluster = get_le32(boot + FAT_ROOT_CLUSTER);
-		f->fsinfo = get_le16(boot + FAT_FSINFO);
-		f->bits = 32;
-	}
-	data_start = f->reserved + (uint64_t)f->fats * f->fat_sectors +
-		     pl_div_round_up((uint64_t)f->root_entries * 32, f->sector_size);
-	if (!f->fat_sectors || data_start >= f->sectors)
-		return false;
-	f->data_start = (uint32_t)data_start;
-	f->clusters = (f->sectors - f->data_start) / f->cluster_sectors;
-	if (!f->bits)
-		f->bits = f->clusters < 4085 ? 12 : 16;
-	return (uint64_t)f->fat_sectors * f->sector_size * 8 / (unsigned)f->bits >= 2;
+	*ret_type = !memcmp(ext + EXT_TYPE, "FAT", 3) || !memcmp(boot + 0x52, "MSWIN", 5) ||
+		    !memcmp(boot + 0x36, "MSDOS", 5);
+	if (*ret_type || ext[EXT_BOOT_SIGNATURE] == 0x28 || ext[EXT_BOOT_SIGNATURE] == 0x29)
+		return ext;
+	return NULL;
+}
+
+/* Does the FAT begin with the media byte and ones?  Then no boot code is needed (Atari). */
+static bool
+fat_begins(const struct pl_content *c, const uint8_t *boot, const struct fat_boot *f)
+{
+	uint64_t at = fat_at(f);
+
+	return at + 3 <= PL_CONTENT_HEAD && c->head[at] == boot[FAT_MEDIA] &&
+	       get_le16(c->head + at + 1) == 0xffff;
 }
 
 /* Bits of evidence beyond the geometry; 0 when it is not enough to call this FAT. */
 static int
-fat_evidence(const uint8_t *boot, struct fat *f)
+fat_evidence(const struct pl_content *c, const uint8_t *boot, const struct fat_boot *f, bool type)
 {
-	const uint8_t *ext = boot + (f->bits == 32 ? FAT_EXT_32 : FAT_EXT_16);
 	bool signature = get_le16(boot + FAT_SIGNATURE) == 0xaa55;
 	bool jump = boot[0] == 0xeb || boot[0] == 0xe9;
-	bool type = !memcmp(ext + EXT_TYPE, "FAT", 3) || !memcmp(boot + 0x52, "MSWIN", 5) ||
-		    !memcmp(boot + 0x36, "MSDOS", 5);
 
 	/* An encrypted or NTFS volume keeps such a geometry for old boot code. */
 	if (!memcmp(boot + FAT_OEM, "-FVE-FS-", 8) || !memcmp(boot + FAT_OEM, "NTFS    ", 8))
 		return 0;
-	if (!type && !(signature && jump))
-		return 0;
-	if (type || ext[EXT_BOOT_SIGNATURE] == 0x28 || ext[EXT_BOOT_SIGNATURE] == 0x29)
-		f->ext = ext;
-	return 16 * signature + 8 * jump + 24 * type;
-}
-
-static uint64_t
-fat_at(const struct fat *f)
-{
-	return (uint64_t)f->reserved * f->sector_size;
+	if (type || (signature && jump))
+		return 16 * signature + 8 * jump + 24 * type;
+	return fat_begins(c, boot, f) ? 16 : 0;
 }
 
 /* The next cluster of a FAT32 chain, or 0 at its end. */
 static uint32_t
-next_cluster(struct pl_disk *disk, struct pl_content *c, const struct fat *f, uint32_t cluster)
+next_cluster(struct pl_disk *disk, struct pl_content *c, const struct fat_boot *f, uint32_t cluster)
 {
 	uint8_t entry[4];
 
@@ -142,7 +85,7 @@ find_label(struct pl_content *c, const uint8_t *folder, size_t n)
 }
 
 static void
-tell_label(struct pl_disk *disk, struct pl_content *c, const struct fat *f)
+tell_label(struct pl_disk *disk, struct pl_content *c, const struct fat_boot *f)
 {
 	uint32_t cluster_size = f->sector_size * f->cluster_sectors;
 	uint32_t cluster = f->root_cluster;
@@ -174,7 +117,7 @@ tell_label(struct pl_disk *disk, struct pl_content *c, const struct fat *f)
 
 /* Counts the zero entries of a FAT of 12 or 16 bits: at most 128 KiB. */
 static void
-count_free(struct pl_disk *disk, struct pl_content *c, const struct fat *f)
+count_free(struct pl_disk *disk, struct pl_content *c, const struct fat_boot *f)
 {
 	size_t n = f->bits == 12 ? (f->clusters + 2) * 3 / 2 + 1 : (f->clusters + 2) * 2;
 	PL_AUTOFREE uint8_t *fat = NULL;
@@ -198,7 +141,7 @@ count_free(struct pl_disk *disk, struct pl_content *c, const struct fat *f)
 
 /* FAT32 keeps the count; it is a hint, and all ones when nobody counted. */
 static void
-read_free(struct pl_disk *disk, struct pl_content *c, const struct fat *f)
+read_free(struct pl_disk *disk, struct pl_content *c, const struct fat_boot *f)
 {
 	uint8_t info[512];
 	uint32_t nr;
@@ -215,7 +158,7 @@ read_free(struct pl_disk *disk, struct pl_content *c, const struct fat *f)
 
 /* The first two entries of the FAT repeat the media byte and tell how it was left. */
 static void
-tell_state(struct pl_disk *disk, struct pl_content *c, const struct fat *f, uint8_t media)
+tell_state(struct pl_disk *disk, struct pl_content *c, const struct fat_boot *f, uint8_t media)
 {
 	uint8_t fat[8];
 	bool clean, good;
@@ -241,16 +184,25 @@ static int
 fat_identify(struct pl_disk *disk, struct pl_content *c, struct platter_error *err)
 {
 	static const char *const names[] = { "FAT12", "FAT16", "FAT32" };
-	const uint8_t *boot = c->head;
-	struct fat f;
+	const uint8_t *boot = c->head, *ext;
+	struct fat_boot f;
 	uint64_t entries;
-	int evidence;
+	int evidence = 0;
+	bool type;
 
-	if (!fat_geometry(boot, &f))
-		return -ENOENT;
-	evidence = fat_evidence(boot, &f);
-	if (!evidence)
-		return -ENOENT;
+	if (pl_fat_boot_decode(boot, &f, NULL) == 0) {
+		ext = extended_part(boot, &f, &type);
+		evidence = fat_evidence(c, boot, &f, type);
+	}
+	if (!evidence) {
+		boot = pl_fat_backup_boot(c->head, PL_CONTENT_HEAD, &f);
+		if (!boot)
+			return -ENOENT;
+		ext = extended_part(boot, &f, &type);
+		evidence = fat_evidence(c, boot, &f, type);
+		c->leftover = true;
+		pl_warn(&c->facts, "the boot sector is gone: its copy in sector 6 is used");
+	}
 	c->evidence = evidence;
 	c->content.longname = names[f.bits == 12 ? 0 : f.bits == 16 ? 1 : 2];
 	pl_super_size(disk, c, 0, f.sectors, f.sector_size);
@@ -261,9 +213,9 @@ fat_identify(struct pl_disk *disk, struct pl_content *c, struct platter_error *e
 			entries, f.clusters);
 
 	tell_label(disk, c, &f);
-	if (f.ext && get_le32(f.ext + EXT_SERIAL))
-		pl_super_uuid_text(c, "%04X-%04X", get_le16(f.ext + EXT_SERIAL + 2),
-				   get_le16(f.ext + EXT_SERIAL));
+	if (ext && get_le32(ext + EXT_SERIAL))
+		pl_super_uuid_text(c, "%04X-%04X", get_le16(ext + EXT_SERIAL + 2),
+				   get_le16(ext + EXT_SERIAL));
 	tell_state(disk, c, &f, boot[FAT_MEDIA]);
 	if (f.bits == 32)
 		read_free(disk, c, &f);
@@ -272,9 +224,9 @@ fat_identify(struct pl_disk *disk, struct pl_content *c, struct platter_error *e
 	pl_fact_size(&c->facts, "sector_size", "sector size", f.sector_size);
 	pl_fact_number(&c->facts, "clusters", "clusters", f.clusters);
 	pl_fact_text(&c->facts, "creator", "made by", "%.8s", (const char *)boot + FAT_OEM);
-	if (f.ext && memcmp(f.ext + EXT_LABEL, "NO NAME    ", 11))
+	if (ext && memcmp(ext + EXT_LABEL, "NO NAME    ", 11))
 		pl_fact_text(&c->facts, "boot_label", "label in the boot sector", "%.11s",
-			     (const char *)f.ext + EXT_LABEL);
+			     (const char *)ext + EXT_LABEL);
 	return 0;
 }
 
@@ -282,4 +234,6 @@ const struct pl_content_driver pl_content_fat = {
 	.info = { .name = "vfat", .longname = "FAT12, FAT16, FAT32" },
 	.usage = "filesystem",
 	.identify = fat_identify,
+	.open = pl_fat_open,
+	.views = pl_fat_views,
 };
