@@ -3,80 +3,17 @@
  * exfat/identify.c - the boot sector of exFAT, and the label and allocation bitmap in its
  * root folder ("exFAT file system specification", Microsoft, 2019)
  */
+#include "exfat.h"
 #include "superblock.h"
-
-enum {
-	EXFAT_NAME = 3,
-	EXFAT_ZERO = 11,
-	EXFAT_SECTORS = 72,
-	EXFAT_FAT_OFFSET = 80,
-	EXFAT_FAT_LENGTH = 84,
-	EXFAT_HEAP_OFFSET = 88,
-	EXFAT_CLUSTERS = 92,
-	EXFAT_ROOT_CLUSTER = 96,
-	EXFAT_SERIAL = 100,
-	EXFAT_REVISION = 104,
-	EXFAT_FLAGS = 106,
-	EXFAT_SECTOR_BITS = 108,
-	EXFAT_CLUSTER_BITS = 109,
-	EXFAT_PERCENT_IN_USE = 112,
-};
-enum {
-	FLAG_DIRTY = 2,
-	FLAG_MEDIA_FAILURE = 4
-};
-enum {
-	ENTRY_BITMAP = 0x81,
-	ENTRY_LABEL = 0x83
-};
 
 /* Both entries stand at the beginning of the root folder; this much of it is looked at. */
 #define ROOT_LIMIT KIB(64)
 /* A bitmap up to this size (4 Mi clusters) is counted. */
 #define BITMAP_LIMIT KIB(512)
 
-struct exfat {
-	uint64_t sectors;
-	uint32_t fat_offset, fat_length, heap_offset, clusters, root_cluster;
-	unsigned sector_bits, cluster_bits; /* of a sector in bytes, a cluster in bytes */
-};
-
-static bool
-exfat_decode(const uint8_t *boot, struct exfat *ret)
-{
-	if (memcmp(boot + EXFAT_NAME, "EXFAT   ", 8) || !pl_is_zero(boot + EXFAT_ZERO, 53) ||
-	    boot[EXFAT_SECTOR_BITS] < 9 || boot[EXFAT_SECTOR_BITS] > 12 ||
-	    boot[EXFAT_CLUSTER_BITS] > 25 - boot[EXFAT_SECTOR_BITS])
-		return false;
-	*ret = (struct exfat){
-		.sectors = get_le64(boot + EXFAT_SECTORS),
-		.fat_offset = get_le32(boot + EXFAT_FAT_OFFSET),
-		.fat_length = get_le32(boot + EXFAT_FAT_LENGTH),
-		.heap_offset = get_le32(boot + EXFAT_HEAP_OFFSET),
-		.clusters = get_le32(boot + EXFAT_CLUSTERS),
-		.root_cluster = get_le32(boot + EXFAT_ROOT_CLUSTER),
-		.sector_bits = boot[EXFAT_SECTOR_BITS],
-		.cluster_bits = boot[EXFAT_SECTOR_BITS] + boot[EXFAT_CLUSTER_BITS],
-	};
-	return true;
-}
-
-/* Section 3.4: a 32-bit sum of the first eleven sectors, without flags and percentage, fills the twelfth. */
-static bool
-boot_checksum_matches(const uint8_t *boot, unsigned sector_bits)
-{
-	size_t n = (size_t)11 << sector_bits;
-	uint32_t sum = 0;
-
-	for (size_t i = 0; i < n; i++)
-		if (i != EXFAT_FLAGS && i != EXFAT_FLAGS + 1 && i != EXFAT_PERCENT_IN_USE)
-			sum = (sum << 31 | sum >> 1) + boot[i];
-	return get_le32(boot + n) == sum;
-}
-
 /* Byte of the disk where a cluster begins; 0 if there is no such cluster. */
 static uint64_t
-cluster_at(const struct exfat *x, uint32_t cluster)
+cluster_at(const struct exfat_boot *x, uint32_t cluster)
 {
 	if (cluster < 2 || cluster - 2 >= x->clusters)
 		return 0;
@@ -85,7 +22,8 @@ cluster_at(const struct exfat *x, uint32_t cluster)
 }
 
 static void
-count_free(struct pl_disk *disk, struct pl_content *c, const struct exfat *x, const uint8_t *entry)
+count_free(struct pl_disk *disk, struct pl_content *c, const struct exfat_boot *x,
+	   const uint8_t *entry)
 {
 	uint64_t at = cluster_at(x, get_le32(entry + 20));
 	size_t n = (size_t)x->clusters / 8 + 1;
@@ -104,7 +42,7 @@ count_free(struct pl_disk *disk, struct pl_content *c, const struct exfat *x, co
 }
 
 static bool
-look_through(struct pl_disk *disk, struct pl_content *c, const struct exfat *x,
+look_through(struct pl_disk *disk, struct pl_content *c, const struct exfat_boot *x,
 	     const uint8_t *folder, size_t n)
 {
 	for (const uint8_t *e = folder; e + 32 <= folder + n; e += 32) {
@@ -119,7 +57,7 @@ look_through(struct pl_disk *disk, struct pl_content *c, const struct exfat *x,
 }
 
 static void
-read_root(struct pl_disk *disk, struct pl_content *c, const struct exfat *x)
+read_root(struct pl_disk *disk, struct pl_content *c, const struct exfat_boot *x)
 {
 	size_t n = PL_MIN((size_t)1 << x->cluster_bits, (size_t)ROOT_LIMIT);
 	PL_AUTOFREE uint8_t *buf = malloc(n);
@@ -146,22 +84,25 @@ static int
 exfat_identify(struct pl_disk *disk, struct pl_content *c, struct platter_error *err)
 {
 	const uint8_t *boot = c->head;
-	struct exfat x;
-	uint16_t flags;
+	struct exfat_boot x;
 
-	if (!exfat_decode(boot, &x))
-		return -ENOENT;
+	if (pl_exfat_boot_decode(boot, &x, NULL) < 0) {
+		boot = pl_exfat_backup_boot(c->head, PL_CONTENT_HEAD, &x);
+		if (!boot)
+			return -ENOENT;
+		c->leftover = true;
+		pl_warn(&c->facts, "the boot region is gone: its copy is used");
+	}
 	c->evidence = 64 + 53 * 8;
 	pl_super_size(disk, c, 0, x.sectors, 1u << x.sector_bits);
 	c->content.block_size = 1u << x.cluster_bits;
 	if (get_le32(boot + EXFAT_SERIAL))
 		pl_super_uuid_text(c, "%04X-%04X", get_le16(boot + EXFAT_SERIAL + 2),
 				   get_le16(boot + EXFAT_SERIAL));
-	if (!boot_checksum_matches(boot, x.sector_bits))
+	if (!pl_exfat_boot_checksum_matches(boot, x.sector_bits))
 		pl_warn(&c->facts, "boot sector checksum does not match");
-	flags = get_le16(boot + EXFAT_FLAGS);
-	pl_fact_flag(&c->facts, "clean", "unmounted cleanly", !(flags & FLAG_DIRTY));
-	if (flags & FLAG_MEDIA_FAILURE)
+	pl_fact_flag(&c->facts, "clean", "unmounted cleanly", !(x.flags & FLAG_DIRTY));
+	if (x.flags & FLAG_MEDIA_FAILURE)
 		pl_warn(&c->facts, "marked as having had read errors");
 	pl_fact_text(&c->facts, "version", "version", "%u.%02u", boot[EXFAT_REVISION + 1],
 		     boot[EXFAT_REVISION]);
@@ -174,4 +115,5 @@ const struct pl_content_driver pl_content_exfat = {
 	.info = { .name = "exfat", .longname = "Microsoft exFAT" },
 	.usage = "filesystem",
 	.identify = exfat_identify,
+	.open = pl_exfat_open,
 };
