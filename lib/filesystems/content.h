@@ -28,6 +28,8 @@ struct pl_content {
 	struct pl_facts facts;
 	int evidence;  /* bits verified; the most is believed first */
 	bool leftover; /* partly overwritten: shown after everything that is whole */
+	/* Of several trees of the same files, as on discs, this has most to say of them. */
+	bool opens_first;
 };
 
 struct pl_content_driver {

@@ -102,6 +102,21 @@ open_one(struct pl_disk *disk, const struct pl_content *found, size_t nr, const 
 	return first ? first : -ENOENT;
 }
 
+/* What names itself so goes before others, but for what hides them by being encrypted. */
+static void
+put_first(struct pl_content *found, size_t nr)
+{
+	for (size_t i = 0; i < nr && strcmp(found[i].content.usage, "crypto") != 0; i++) {
+		struct pl_content chosen = found[i];
+
+		if (!chosen.opens_first || chosen.leftover)
+			continue;
+		memmove(found + 1, found, i * sizeof *found);
+		found[0] = chosen;
+		return;
+	}
+}
+
 int
 pl_volume_open(struct pl_disk *disk, const char *name, const char *snapshot, unsigned flags,
 	       struct pl_volume **ret, struct platter_error *err)
@@ -116,6 +131,8 @@ pl_volume_open(struct pl_disk *disk, const char *name, const char *snapshot, uns
 		return pl_unsupported(err, PLATTER_NO_OFFSET,
 				      "the files of a stream cannot be read");
 	r = pl_contents_find(disk, &arena, &found, &nr, err);
+	if (r == 0)
+		put_first(found, nr);
 	if (r == 0)
 		r = open_one(disk, found, nr, name, &request, ret, err);
 	if (r == -ENOENT && name)

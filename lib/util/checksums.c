@@ -62,3 +62,20 @@ pl_crc32c(uint32_t crc, const void *buf, size_t n)
 {
 	return ~pl_crc32c_raw(~crc, buf, n);
 }
+
+/* CRC-16 with the polynomial 0x1021, most significant bit first: two steps of 4 bits a byte. */
+uint16_t
+pl_crc16_ccitt(uint16_t crc, const void *buf, size_t n)
+{
+	static const uint16_t nibbles[16] = {
+		0x0000, 0x1021, 0x2042, 0x3063, 0x4084, 0x50a5, 0x60c6, 0x70e7,
+		0x8108, 0x9129, 0xa14a, 0xb16b, 0xc18c, 0xd1ad, 0xe1ce, 0xf1ef,
+	};
+	const uint8_t *p = buf;
+
+	for (; n; n--, p++) {
+		crc = (uint16_t)(nibbles[(crc >> 12 ^ *p >> 4) & 15] ^ crc << 4);
+		crc = (uint16_t)(nibbles[(crc >> 12 ^ *p) & 15] ^ crc << 4);
+	}
+	return crc;
+}

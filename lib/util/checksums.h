@@ -15,4 +15,7 @@ uint32_t pl_crc32c(uint32_t crc, const void *buf, size_t n);
 /* As pl_crc32c(), without the inversions at start and end: what ext4 and others seed. */
 uint32_t pl_crc32c_raw(uint32_t crc, const void *buf, size_t n);
 
+/* CRC-16 of ITU-T V.41, not inverted: UDF starts with 0, CHD with 0xffff.  May be chained. */
+uint16_t pl_crc16_ccitt(uint16_t crc, const void *buf, size_t n);
+
 #endif

@@ -5,10 +5,10 @@
  */
 #include <ctype.h>
 
+#include "iso9660.h"
 #include "superblock.h"
 #include "text.h"
 
-#define ISO_SECTOR      2048
 #define ISO_DESCRIPTORS 32768
 
 enum {
@@ -41,16 +41,16 @@ enum {
 	HS_BLOCK_SIZE = 136
 };
 
-struct iso {
+struct descriptors {
 	const uint8_t *primary, *joliet;
 	bool bootable;
 };
 
 /* All descriptors lie in the head of the disk, or are not looked at: 48 sectors. */
 static bool
-find_descriptors(const uint8_t *head, struct iso *ret)
+find_descriptors(const uint8_t *head, struct descriptors *ret)
 {
-	*ret = (struct iso){ 0 };
+	*ret = (struct descriptors){ 0 };
 	for (const uint8_t *d = head + ISO_DESCRIPTORS; d < head + PL_CONTENT_HEAD;
 	     d += ISO_SECTOR) {
 		const uint8_t *escapes = d + ISO_ESCAPES;
@@ -98,7 +98,7 @@ joined_label(const uint8_t *joliet, const uint8_t *primary, uint8_t out[static 6
 }
 
 static void
-tell_label(struct pl_content *c, const struct iso *iso)
+tell_label(struct pl_content *c, const struct descriptors *iso)
 {
 	uint8_t joined[64];
 
@@ -172,7 +172,8 @@ static int
 iso_identify(struct pl_disk *disk, struct pl_content *c, struct platter_error *err)
 {
 	uint32_t blocks, block_size;
-	struct iso iso;
+	struct descriptors iso;
+	bool rock_ridge;
 
 	if (!find_descriptors(c->head, &iso))
 		return high_sierra_identify(disk, c);
@@ -197,8 +198,10 @@ iso_identify(struct pl_disk *disk, struct pl_content *c, struct platter_error *e
 		tell_date(c, iso.primary + ISO_CREATED);
 	pl_super_size(disk, c, 0, blocks, block_size);
 	c->content.free = 0;
-	pl_fact_flag(&c->facts, "rock_ridge", "Rock Ridge names",
-		     has_rock_ridge(disk, iso.primary, block_size));
+	rock_ridge = has_rock_ridge(disk, iso.primary, block_size);
+	/* mkisofs puts no links, owners or modes into the UDF beside it. */
+	c->opens_first = rock_ridge;
+	pl_fact_flag(&c->facts, "rock_ridge", "Rock Ridge names", rock_ridge);
 	pl_fact_flag(&c->facts, "joliet", "Joliet names", iso.joliet);
 	pl_fact_flag(&c->facts, "bootable", "bootable (El Torito)", iso.bootable);
 	tell_text(c, "system", "system", iso.primary + ISO_SYSTEM, 32);
@@ -211,4 +214,6 @@ const struct pl_content_driver pl_content_iso9660 = {
 	.info = { .name = "iso9660", .longname = "ISO 9660" },
 	.usage = "filesystem",
 	.identify = iso_identify,
+	.open = pl_iso_open,
+	.views = pl_iso_views,
 };

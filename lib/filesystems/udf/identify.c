@@ -13,16 +13,8 @@
 
 #include "superblock.h"
 #include "text.h"
+#include "udf.h"
 
-enum {
-	TAG_PRIMARY = 1,
-	TAG_ANCHOR = 2,
-	TAG_POINTER = 3,
-	TAG_PARTITION = 5,
-	TAG_LOGICAL = 6,
-	TAG_TERMINATOR = 8,
-	TAG_INTEGRITY = 9,
-};
 enum {
 	PRIMARY_SET = 72
 };
@@ -48,7 +40,7 @@ enum {
 /* Sequences on real discs are 16 or 32 blocks long. */
 #define MAX_SEQUENCE 64
 
-struct udf {
+struct found {
 	uint32_t block_size;
 	uint8_t primary[BLOCK], logical[BLOCK], partition[BLOCK];
 	bool has_primary, has_logical, has_partition;
@@ -97,7 +89,7 @@ read_descriptor(struct pl_disk *disk, struct pl_content *c, uint32_t block_size,
 
 /* The anchor also tells the block size: its tag names the block it is in. */
 static bool
-find_anchor(struct pl_disk *disk, struct pl_content *c, struct udf *u, uint8_t *anchor)
+find_anchor(struct pl_disk *disk, struct pl_content *c, struct found *u, uint8_t *anchor)
 {
 	static const uint32_t sizes[] = { 2048, 512, 4096, 1024, 8192, 16384, 32768 };
 
@@ -128,7 +120,7 @@ keep_newest(uint8_t *kept, bool *has, const uint8_t *d)
 
 /* Volume descriptor pointers may send us on; the steps are counted all together. */
 static void
-read_sequence(struct pl_disk *disk, struct pl_content *c, struct udf *u, const uint8_t *extent)
+read_sequence(struct pl_disk *disk, struct pl_content *c, struct found *u, const uint8_t *extent)
 {
 	uint32_t block = get_le32(extent + 4), left = get_le32(extent) / u->block_size;
 	uint8_t d[BLOCK];
@@ -206,7 +198,7 @@ tell_uuid(struct pl_content *c, const uint8_t *set)
 }
 
 static void
-tell_integrity(struct pl_disk *disk, struct pl_content *c, const struct udf *u)
+tell_integrity(struct pl_disk *disk, struct pl_content *c, const struct found *u)
 {
 	uint32_t location = get_le32(u->logical + LOGICAL_INTEGRITY + 4), nr;
 	uint64_t free_blocks = 0;
@@ -228,7 +220,7 @@ tell_integrity(struct pl_disk *disk, struct pl_content *c, const struct udf *u)
 }
 
 static void
-tell_volume(struct pl_disk *disk, struct pl_content *c, const struct udf *u)
+tell_volume(struct pl_disk *disk, struct pl_content *c, const struct found *u)
 {
 	if (u->has_logical) {
 		uint16_t revision = get_le16(u->logical + LOGICAL_REVISION);
@@ -257,7 +249,7 @@ static int
 udf_identify(struct pl_disk *disk, struct pl_content *c, struct platter_error *err)
 {
 	const uint8_t *nsr = find_nsr(c->head);
-	struct udf u = { 0 };
+	struct found u = { 0 };
 	uint8_t anchor[BLOCK];
 
 	if (!nsr)
@@ -280,4 +272,5 @@ const struct pl_content_driver pl_content_udf = {
 	.info = { .name = "udf", .longname = "UDF" },
 	.usage = "filesystem",
 	.identify = udf_identify,
+	.open = pl_udf_open,
 };
