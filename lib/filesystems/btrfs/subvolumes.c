@@ -145,7 +145,7 @@ pl_btrfs_find_subvolume(struct btrfs *fs, const char *name, uint64_t *ret,
 		*ret = s.found;
 		return 0;
 	}
-	return r < 0 ? r : pl_fail(err, -ENOENT, "no subvolume or snapshot '%s'", name);
+	return r < 0 ? r : pl_invalid(err, "no subvolume or snapshot '%s'", name);
 }
 
 static void
