@@ -302,6 +302,14 @@ def test_large_blocks():
             source, image = path("source"), path("large.img")
             fill(source, special=False, large=False)
             wanted = kernel_tree(source)
+    source = path("source")
+    fill(source, special=False, large=False)
+    wanted = kernel_tree(source)
+    for size in (1024, 2048, 4096, 8192, 16384, 32768, 65536):
+        def attempt(size=size):
+            source, image = path("source"), path("large.img")
+            fill(source, special=False, large=False)
+            wanted = kernel_tree(source)
             with open(image, "wb") as f:
                 f.truncate(256 * MIB)
             run(["mke2fs", "-q", "-F", "-t", "ext4", "-b", str(size), "-d", source, image], timeout=300)
@@ -351,6 +359,30 @@ def stored(image, extents, offset, n):
             f.seek(e["stored_offset"] + at_offset - e["offset"])
             data += f.read(min(n - len(data), e["offset"] + e["length"] - at_offset))
     return data
+
+
+@limit(300)
+def test_casefold():
+    """In folders that ignore case, and in no others, names are found in any."""
+    need_tool("mke2fs", "debugfs", "e2fsck")
+    for many in (3, 2000):
+        def attempt(many=many):
+            source, image = path("source"), path("casefold.img")
+            for folder in ("folded", "plain"):
+                os.makedirs(os.path.join(source, folder))
+                for name in ("ReadMe", "GRÖSSE", *(f"Name {i}" for i in range(many))):
+                    write(os.path.join(source, folder, name), name.encode())
+            with open(image, "wb") as f:
+                f.truncate(64 * MIB)
+            run(["mke2fs", "-q", "-F", "-t", "ext4", "-b", "1024", "-O", "casefold", "-d", source, image])
+            run(["debugfs", "-w", "-R", "set_inode_field folded flags 0x40080000", image])
+            # Makes the index anew, with the hashes of folded names.
+            run(["e2fsck", "-fyD", image], status=(0, 1))
+            for name in ("readme", "README", "ReadMe", "größe".replace("ß", "SS"), "name 1", f"NAME {many - 1}"):
+                platter("ls", f"{image}:/folded/{name}")
+                platter("ls", f"{image}:/plain/{name}", status=0 if name == "ReadMe" else 3)
+            platter("ls", f"{image}:/folded/none", status=3)
+        yield f"{many} names", attempt
 
 
 @limit(300)
@@ -504,6 +536,14 @@ def test_deleted():
             os.makedirs(os.path.join(source, "folder"))
             for i in range(20):
                 write(os.path.join(source, "folder", f"name {i}"), noise(10000 + i, i))
+    """What debugfs deletes, as old drivers did, is found whole; what the kernel deletes, by name."""
+    need_tool("mke2fs", "debugfs")
+    for kind in ("ext2", "ext4"):
+        def attempt(kind=kind):
+            source, image = path("source"), path(kind + ".img")
+            os.makedirs(os.path.join(source, "folder"))
+            for i in range(20):
+                write(os.path.join(source, "folder", f"name {i}"), noise(10000 + i, i))
             with open(image, "wb") as f:
                 f.truncate(32 * MIB)
             run(["mke2fs", "-q", "-F", "-t", kind, "-d", source, image])
@@ -512,6 +552,7 @@ def test_deleted():
             expect_equal([f["path"] for f in said], ["folder/name 7"], "deleted")
             expect_equal(said[0]["size"], 10007, "its size")
             expect_equal(said[0]["recoverable"], "whole", "what can be recovered")
+            expect_equal(said[0]["recovery"], "whole", "what can be recovered")
             need_root()
             with at(image) as top:
                 os.remove(os.path.join(top, "folder/name 9"))
@@ -520,6 +561,7 @@ def test_deleted():
             rest = [(f["path"], f["recoverable"]) for f in said if f["path"] != "folder/name 7"]
             expect(len(rest) == 1 and rest[0][1] == "nothing" and re.fullmatch(r"folder/name 9|#\d+", rest[0][0]),
                    f"what the kernel deleted is {rest}")
+            expect("folder/name 9" in [f["path"] for f in said], f"the name is found: {said}")
         yield kind, attempt
 
 
