@@ -99,12 +99,23 @@ count_stored(const struct ntfs_runs *from, size_t *run, uint64_t vcn, uint64_t u
 	return 0;
 }
 
+/* Clusters from `vcn` on that are in one run and make whole units; *run is on the way there. */
+static uint64_t
+whole_units(const struct ntfs_runs *from, size_t *run, uint64_t vcn, uint64_t unit)
+{
+	while (*run < from->nr && from->run[*run].vcn + from->run[*run].length <= vcn)
+		++*run;
+	if (*run == from->nr || from->run[*run].vcn > vcn)
+		return 0;
+	return pl_round_down(from->run[*run].vcn + from->run[*run].length - vcn, unit);
+}
+
 static int
 lznt1_runs(struct ntfs_fs *fs, const struct ntfs_attribute *a, const struct ntfs_runs *from,
 	   struct pl_runs *ret, struct platter_error *err)
 {
 	uint64_t cluster_size = fs->boot.cluster_size, unit = 1ull << a->unit_shift;
-	uint64_t unit_bytes = unit * cluster_size, stored;
+	uint64_t unit_bytes = unit * cluster_size, stored, whole;
 	size_t run = 0;
 	int r = 0;
 
@@ -117,15 +128,14 @@ lznt1_runs(struct ntfs_fs *fs, const struct ntfs_attribute *a, const struct ntfs
 			.kind = PLATTER_DATA,
 		};
 
-		/* Nothing of a long hole is looked at twice. */
-		if (run < from->nr && from->run[run].lcn == NTFS_NOT_STORED &&
-		    from->run[run].vcn <= vcn) {
-			uint64_t end = from->run[run].vcn + from->run[run].length;
-
-			if (end >= vcn + unit) {
-				vcn += pl_round_down(end - vcn, unit) - unit;
-				continue;
-			}
+		/* Whole units of one run at once, be they stored or not. */
+		whole = whole_units(from, &run, vcn, unit);
+		if (whole) {
+			out.length = PL_MIN(whole * cluster_size, a->initialized - offset);
+			if (from->run[run].lcn != NTFS_NOT_STORED)
+				r = pl_runs_add(ret, &out, err);
+			vcn += whole - unit;
+			continue;
 		}
 		r = count_stored(from, &run, vcn, unit, &stored, a->at, err);
 		if (r < 0 || !stored)

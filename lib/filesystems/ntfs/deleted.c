@@ -72,8 +72,10 @@ static char *
 path_of(struct ntfs_fs *fs, uint64_t reference)
 {
 	char *path = strdup("");
+	uint64_t before = UINT64_MAX;
 
-	for (unsigned depth = 0; path && depth < PL_MAX_FOLDERS; depth++) {
+	/* Folders that are in each other: `before` is moved on at each power of two. */
+	for (unsigned depth = 0; path && depth < PL_MAX_FOLDERS && reference != before; depth++) {
 		char text[3 * UINT8_MAX + 1], *longer;
 		const uint8_t *name;
 		struct ntfs_node n;
@@ -82,6 +84,8 @@ path_of(struct ntfs_fs *fs, uint64_t reference)
 		    load_folder(fs, reference, &n) < 0)
 			break;
 		name = name_of(&n);
+		if (pl_is_power_of_two(depth))
+			before = reference;
 		if (name) {
 			name_text(name, text);
 			reference = get_le64(name + FILE_NAME_PARENT);
@@ -96,11 +100,16 @@ path_of(struct ntfs_fs *fs, uint64_t reference)
 	return path;
 }
 
-/* Clusters of a run that $Bitmap has as used. */
+/* Clusters of a run that $Bitmap has as used, or that are past the disk's end. */
 static int
 count_used(struct scan *s, uint64_t lcn, uint64_t length, uint64_t *used)
 {
+	uint64_t there = s->fs->volume.size / s->fs->boot.cluster_size;
 	uint8_t bits[KIB(4)];
+
+	there = PL_MIN(length, there - PL_MIN(there, lcn));
+	*used += length - there;
+	length = there;
 
 	while (length) {
 		uint64_t first = lcn / 8, skip = lcn % 8;
@@ -203,12 +212,15 @@ look_at_all(struct scan *s, struct platter_error *err)
 {
 	uint32_t size = s->fs->boot.record_size;
 	PL_AUTOFREE uint8_t *part = malloc(PART);
+	uint64_t nr_records;
 	int r = 0;
 
 	if (!part)
 		return pl_no_memory(err);
-	for (uint64_t first = 0; first < s->fs->nr_records && r == 0; first += PART / size) {
-		uint64_t nr = PL_MIN(PART / size, s->fs->nr_records - first);
+	/* More records than the volume has room for are not all of its own. */
+	nr_records = PL_MIN(s->fs->nr_records, s->fs->volume.size / size);
+	for (uint64_t first = 0; first < nr_records && r == 0; first += PART / size) {
+		uint64_t nr = PL_MIN(PART / size, nr_records - first);
 
 		/* Where not all of it can be read, one by one. */
 		if (pl_ntfs_stream_read(s->fs, &s->fs->mft, part, (size_t)nr * size, first * size,

@@ -87,7 +87,8 @@ pl_ntfs_index_open(struct ntfs_fs *fs, const struct ntfs_node *n, const char *na
 	r = pl_ntfs_runs_load_some(fs, n, blocks, &ret->blocks.runs, &end, err);
 	if (r < 0)
 		return r;
-	ret->nr_blocks = ret->blocks.size / ret->block_size;
+	/* No two are in one place. */
+	ret->nr_blocks = PL_MIN(ret->blocks.size, fs->volume.size) / ret->block_size;
 	if (ret->nr_blocks > MAX_BLOCKS)
 		return pl_over_limit(err, blocks->at, "index of %" PRIu64 " blocks, limit is %u",
 				     ret->nr_blocks, MAX_BLOCKS);

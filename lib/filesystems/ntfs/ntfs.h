@@ -194,6 +194,7 @@ struct ntfs_node {
 	struct ntfs_record *records;
 	struct ntfs_attribute *attribute, few[NTFS_FEW_ATTRIBUTES];
 	size_t nr, capacity;
+	unsigned nr_damaged;
 	int damage; /* the first thing that could not be read of it, */
 	struct platter_error why;
 };

@@ -69,6 +69,12 @@ enum {
 /* Largest shift that is not refused: 2^16 clusters; Windows uses 4. */
 #define MAX_UNIT_SHIFT 16
 
+/*
+ * Records of a list that are not what it says: past these, no more are tried.  Those that are belong
+ * to one file alone.
+ */
+#define MAX_DAMAGED 64
+
 /* Attributes of one node: 8 bytes of each are the least that a list can spend, and 26 it does. */
 #define MAX_ATTRIBUTES (64u << 10)
 
@@ -259,6 +265,7 @@ new_record(struct ntfs_fs *fs, struct ntfs_node *n, uint64_t number)
 static void
 damaged(struct ntfs_node *n, int r, const struct platter_error *why)
 {
+	n->nr_damaged++;
 	if (n->damage)
 		return;
 	n->damage = r;
@@ -324,7 +331,7 @@ add_extensions(struct ntfs_fs *fs, struct ntfs_node *n, const struct ntfs_attrib
 		damaged(n, r, &why);
 		return;
 	}
-	while (length - offset >= LIST_ENTRY) {
+	while (length - offset >= LIST_ENTRY && n->nr_damaged < MAX_DAMAGED) {
 		const uint8_t *p = entries + offset;
 		uint16_t step = get_le16(p + LIST_LENGTH);
 		uint64_t reference = get_le64(p + LIST_REFERENCE);
@@ -381,6 +388,7 @@ pl_ntfs_node_load(struct ntfs_fs *fs, uint64_t reference, enum ntfs_extent exten
 	ret->attribute = ret->few;
 	ret->nr = ret->capacity = 0;
 	ret->damage = 0;
+	ret->nr_damaged = 0;
 	record = new_record(fs, ret, ret->number);
 	if (!record)
 		return pl_no_memory(err);

@@ -151,8 +151,8 @@ pl_ntfs_runs_load_some(struct ntfs_fs *fs, const struct ntfs_node *n,
 	*ret_end = 0;
 	for (size_t i = 0; i < n->nr; i++)
 		nr += same_attribute(a, &n->attribute[i]);
-	r = nr == 1 ? pl_ntfs_runs_decode(fs, a, ret, ret_end, err)
-		    : load_pieces(fs, n, a, nr, ret, ret_end, err);
+	r = nr < 2 ? pl_ntfs_runs_decode(fs, a, ret, ret_end, err)
+		   : load_pieces(fs, n, a, nr, ret, ret_end, err);
 	if (r < 0)
 		pl_ntfs_runs_done(ret);
 	return r;

@@ -188,10 +188,10 @@ typedef int bits_fn(void *closure, const uint8_t *bits, uint64_t nr, uint64_t fi
 		    struct platter_error *err);
 
 static int
-each_bits(struct ntfs_fs *fs, const struct ntfs_stream *bitmap, bits_fn *fn, void *closure,
-	  struct platter_error *err)
+each_bits(struct ntfs_fs *fs, const struct ntfs_stream *bitmap, uint64_t nr_clusters, bits_fn *fn,
+	  void *closure, struct platter_error *err)
 {
-	uint64_t nr_bytes = pl_div_round_up(fs->nr_clusters, 8);
+	uint64_t nr_bytes = pl_div_round_up(nr_clusters, 8);
 	PL_AUTOFREE uint8_t *part = malloc(BITMAP_PART);
 	int r = 0;
 
@@ -200,14 +200,14 @@ each_bits(struct ntfs_fs *fs, const struct ntfs_stream *bitmap, bits_fn *fn, voi
 	if (bitmap->size < nr_bytes)
 		return pl_corrupt(err, PLATTER_NO_OFFSET,
 				  "$Bitmap of %" PRIu64 " bytes for %" PRIu64 " clusters",
-				  bitmap->size, fs->nr_clusters);
+				  bitmap->size, nr_clusters);
 	for (uint64_t at = 0; at < nr_bytes && r == 0; at += BITMAP_PART) {
 		size_t n = (size_t)PL_MIN(BITMAP_PART, nr_bytes - at);
 
 		r = pl_ntfs_stream_read(fs, bitmap, part, n, at, err);
 		if (r == 0)
-			r = fn(closure, part, PL_MIN((uint64_t)n * 8, fs->nr_clusters - at * 8),
-			       at * 8, err);
+			r = fn(closure, part, PL_MIN((uint64_t)n * 8, nr_clusters - at * 8), at * 8,
+			       err);
 	}
 	return r;
 }
@@ -235,7 +235,7 @@ load_free(struct ntfs_fs *fs)
 
 	if (pl_ntfs_stream_of(fs, NTFS_RECORD_BITMAP, &bitmap, NULL) == 0 &&
 	    fs->nr_clusters / 8 <= MAX_COUNTED &&
-	    each_bits(fs, &bitmap, count_bits, &nr, NULL) == 0)
+	    each_bits(fs, &bitmap, fs->nr_clusters, count_bits, &nr, NULL) == 0)
 		fs->volume.free = nr * fs->boot.cluster_size;
 	pl_ntfs_stream_done(&bitmap);
 }
@@ -279,7 +279,9 @@ pl_ntfs_used(struct pl_volume *v, struct pl_ranges *used, struct platter_error *
 {
 	struct ntfs_fs *fs = pl_ntfs_of(v);
 	struct taker t = { used, fs->boot.cluster_size };
-	uint64_t end = fs->nr_clusters * fs->boot.cluster_size;
+	/* The disk may be cut short. */
+	uint64_t nr_clusters = PL_MIN(fs->nr_clusters, v->size / t.cluster_size);
+	uint64_t end = nr_clusters * t.cluster_size;
 	struct ntfs_stream bitmap;
 	int r;
 
@@ -294,7 +296,7 @@ pl_ntfs_used(struct pl_volume *v, struct pl_ranges *used, struct platter_error *
 						    : "its log cannot be read");
 	r = pl_ntfs_stream_of(fs, NTFS_RECORD_BITMAP, &bitmap, err);
 	if (r == 0)
-		r = each_bits(fs, &bitmap, add_bits, &t, err);
+		r = each_bits(fs, &bitmap, nr_clusters, add_bits, &t, err);
 	pl_ntfs_stream_done(&bitmap);
 	/* Sectors that make no cluster, and the copy of the boot sector. */
 	if (r == 0 && end < v->size)
