@@ -136,6 +136,87 @@ expect_fact(struct pl_volume *v, const char *expected)
 	pl_arena_done(&arena);
 }
 
+/* --- HFS, byte by byte */
+
+static void
+put_name(uint8_t *key, uint32_t folder, const char *name)
+{
+	size_t n = strlen(name);
+
+	key[0] = (uint8_t)(6 + n + (n + 1) % 2);
+	put_be32(key + 2, folder);
+	key[6] = (uint8_t)n;
+	memcpy(key + 7, name, n);
+}
+
+/* A record behind those in the leaf; returns its data. */
+static uint8_t *
+put_record(uint8_t *leaf, uint32_t folder, const char *name, unsigned length)
+{
+	unsigned nr = get_be16(leaf + 10), at = nr ? get_be16(leaf + 512 - 2 * (nr + 1)) : 14;
+	uint8_t *data;
+
+	put_name(leaf + at, folder, name);
+	data = leaf + at + 1 + leaf[at];
+	put_be16(leaf + 512 - 2 * (nr + 1), (uint16_t)at);
+	put_be16(leaf + 512 - 2 * (nr + 2), (uint16_t)(data - leaf + length));
+	put_be16(leaf + 10, (uint16_t)(nr + 1));
+	return data;
+}
+
+/* 100 blocks of 512 bytes from sector 5 on; the catalog in blocks 0 and 1, a file in 2 and 3. */
+static uint8_t *
+make_hfs(void)
+{
+	uint8_t *image = calloc(110, 512), *mdb = image + 1024, *catalog = image + 5 * 512;
+	uint8_t *leaf = catalog + 512, *p;
+
+	memcpy(mdb, "BD", 2);
+	put_be32(mdb + 2, MAKER_TIME);
+	put_be16(mdb + 10, 0x100);
+	put_be16(mdb + 14, 3);
+	put_be16(mdb + 18, 100);
+	put_be32(mdb + 20, 512);
+	put_be16(mdb + 28, 5);
+	put_be16(mdb + 34, 96);
+	mdb[36] = 3;
+	memcpy(mdb + 37, "Vol", 3);
+	put_be32(mdb + 146, 1024);
+	put_be16(mdb + 152, 2);
+	image[3 * 512] = 0xf0;
+	catalog[8] = 1;
+	put_be16(catalog + 10, 3);
+	put_be16(catalog + 14, 1);
+	put_be32(catalog + 16, 1);
+	put_be16(catalog + 32, 512);
+	put_be16(catalog + 34, 37);
+	leaf[8] = 0xff;
+	leaf[9] = 1;
+	p = put_record(leaf, 1, "Vol", 70);
+	p[0] = 1;
+	put_be32(p + 6, 2);
+	p = put_record(leaf, 2, "", 46);
+	p[0] = 3;
+	p = put_record(leaf, 2, "\x8aum/laut", 102);
+	p[0] = 2;
+	p[2] = 1;
+	memcpy(p + 4, "TEXTttxt\x40", 9);
+	put_be32(p + 20, 16);
+	put_be32(p + 26, 600);
+	put_be32(p + 30, 1024);
+	put_be32(p + 36, 3);
+	put_be32(p + 40, 512);
+	put_be32(p + 44, MAKER_TIME);
+	put_be32(p + 48, MAKER_TIME + 1);
+	put_be16(p + 74, 2);
+	put_be16(p + 76, 2);
+	put_be16(p + 86, 50);
+	put_be16(p + 88, 1);
+	memset(image + 7 * 512, 'd', 600);
+	memset(image + 55 * 512, 'r', 3);
+	return image;
+}
+
 TEST(files_have_forks_owners_times_and_names)
 {
 	PL_AUTOUNREF_VOLUME struct pl_volume *v = NULL;
@@ -490,6 +571,41 @@ TEST(the_copy_of_the_header_will_do)
 	expect_fact(v, "the header is gone: its copy was used");
 }
 
+/* By the copy alone, only where the volume fills the disk. */
+static void
+expect_found(const uint8_t *image, size_t n, const char *name)
+{
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+	struct pl_arena arena = { 0 };
+	struct pl_content *found;
+	size_t nr;
+
+	EXPECT_OK(pl_memory_new(image, n, "disk", &disk, &err));
+	EXPECT_OK(pl_contents_find(disk, &arena, &found, &nr, &err));
+	EXPECT_EQ(nr, name ? 1 : 0);
+	if (name) {
+		EXPECT_STR(found->content.name, name);
+		EXPECT(found->leftover);
+	}
+	pl_arena_done(&arena);
+}
+
+TEST(the_copy_of_the_header_is_recognised)
+{
+	PL_AUTOFREE uint8_t *image = make_hfs();
+
+	maker_init(&m, 400);
+	maker_finish(&m);
+	memset(m.image + 1024, 0, 512);
+	expect_found(m.image, 400 * MAKER_BLOCK, "hfsplus");
+	expect_found(m.image + 8 * MAKER_BLOCK, 392 * MAKER_BLOCK, NULL);
+	free(m.image);
+	memcpy(image + 105 * 512, image + 1024, 512);
+	memset(image + 1024, 0, 512);
+	expect_found(image, 107 * 512, "hfs");
+	expect_found(image, 110 * 512, NULL);
+}
+
 TEST(a_wrapped_volume_is_found)
 {
 	PL_AUTOUNREF_VOLUME struct pl_volume *v = NULL;
@@ -775,87 +891,6 @@ TEST(what_was_not_unmounted_is_all_in_use)
 	EXPECT_EQ(pl_ranges_bytes(&used), v->size);
 	EXPECT_STR(why, "it was not unmounted: blocks may be in use that are not marked");
 	pl_ranges_done(&used);
-}
-
-/* --- HFS, byte by byte */
-
-static void
-put_name(uint8_t *key, uint32_t folder, const char *name)
-{
-	size_t n = strlen(name);
-
-	key[0] = (uint8_t)(6 + n + (n + 1) % 2);
-	put_be32(key + 2, folder);
-	key[6] = (uint8_t)n;
-	memcpy(key + 7, name, n);
-}
-
-/* A record behind those in the leaf; returns its data. */
-static uint8_t *
-put_record(uint8_t *leaf, uint32_t folder, const char *name, unsigned length)
-{
-	unsigned nr = get_be16(leaf + 10), at = nr ? get_be16(leaf + 512 - 2 * (nr + 1)) : 14;
-	uint8_t *data;
-
-	put_name(leaf + at, folder, name);
-	data = leaf + at + 1 + leaf[at];
-	put_be16(leaf + 512 - 2 * (nr + 1), (uint16_t)at);
-	put_be16(leaf + 512 - 2 * (nr + 2), (uint16_t)(data - leaf + length));
-	put_be16(leaf + 10, (uint16_t)(nr + 1));
-	return data;
-}
-
-/* 100 blocks of 512 bytes from sector 5 on; the catalog in blocks 0 and 1, a file in 2 and 3. */
-static uint8_t *
-make_hfs(void)
-{
-	uint8_t *image = calloc(110, 512), *mdb = image + 1024, *catalog = image + 5 * 512;
-	uint8_t *leaf = catalog + 512, *p;
-
-	memcpy(mdb, "BD", 2);
-	put_be32(mdb + 2, MAKER_TIME);
-	put_be16(mdb + 10, 0x100);
-	put_be16(mdb + 14, 3);
-	put_be16(mdb + 18, 100);
-	put_be32(mdb + 20, 512);
-	put_be16(mdb + 28, 5);
-	put_be16(mdb + 34, 96);
-	mdb[36] = 3;
-	memcpy(mdb + 37, "Vol", 3);
-	put_be32(mdb + 146, 1024);
-	put_be16(mdb + 152, 2);
-	image[3 * 512] = 0xf0;
-	catalog[8] = 1;
-	put_be16(catalog + 10, 3);
-	put_be16(catalog + 14, 1);
-	put_be32(catalog + 16, 1);
-	put_be16(catalog + 32, 512);
-	put_be16(catalog + 34, 37);
-	leaf[8] = 0xff;
-	leaf[9] = 1;
-	p = put_record(leaf, 1, "Vol", 70);
-	p[0] = 1;
-	put_be32(p + 6, 2);
-	p = put_record(leaf, 2, "", 46);
-	p[0] = 3;
-	p = put_record(leaf, 2, "\x8aum/laut", 102);
-	p[0] = 2;
-	p[2] = 1;
-	memcpy(p + 4, "TEXTttxt\x40", 9);
-	put_be32(p + 20, 16);
-	put_be32(p + 26, 600);
-	put_be32(p + 30, 1024);
-	put_be32(p + 36, 3);
-	put_be32(p + 40, 512);
-	put_be32(p + 44, MAKER_TIME);
-	put_be32(p + 48, MAKER_TIME + 1);
-	put_be16(p + 74, 2);
-	put_be16(p + 76, 2);
-	put_be16(p + 86, 50);
-	put_be16(p + 88, 1);
-	memset(image + 7 * 512, 'd', 600);
-	memset(image + 55 * 512, 'r', 3);
-	return image;
 }
 
 TEST(hfs_is_read)

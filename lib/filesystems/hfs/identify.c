@@ -73,15 +73,58 @@ tell_state(struct pl_content *c, uint32_t attributes)
 		pl_warn(&c->facts, "marked as inconsistent: it needs fsck");
 }
 
+/* The copy of a header, at the end of the disk. */
+static bool
+read_copy(struct pl_disk *disk, uint8_t copy[static HFS_HEADER_SIZE], uint64_t *ret_end)
+{
+	*ret_end = pl_round_down(pl_disk_size(disk), 512);
+	return *ret_end >= 4 * HFS_HEADER_AT &&
+	       pl_read(disk, copy, HFS_HEADER_SIZE, *ret_end - HFS_HEADER_AT, NULL) == 0;
+}
+
+/*
+ * It stands for one that is gone if the volume fills the disk: the last partition of a
+ * disk ends with one, too.
+ */
+static bool
+copy_fits(struct pl_content *c, uint64_t size, uint64_t end, uint32_t block_size)
+{
+	if (size > end || end - size >= block_size)
+		return false;
+	c->leftover = true;
+	pl_warn(&c->facts, "the header is gone: its copy at the end is told");
+	return true;
+}
+
+static bool
+hfs_copy(struct pl_disk *disk, struct pl_content *c, uint8_t copy[static HFS_HEADER_SIZE])
+{
+	uint64_t end, blocks;
+
+	if (!read_copy(disk, copy, &end) || !hfs_plausible(copy))
+		return false;
+	blocks = get_be16(copy + MDB_BLOCKS) * (uint64_t)get_be32(copy + MDB_BLOCK_SIZE);
+	return copy_fits(c, get_be16(copy + MDB_FIRST_BLOCK) * UINT64_C(512) + blocks + 1024, end,
+			 get_be32(copy + MDB_BLOCK_SIZE));
+}
+
 static int
 hfs_identify(struct pl_disk *disk, struct pl_content *c, struct platter_error *err)
 {
 	const uint8_t *mdb = c->head + HFS_HEADER_AT;
-	uint32_t block_size = get_be32(mdb + MDB_BLOCK_SIZE);
-	uint16_t blocks = get_be16(mdb + MDB_BLOCKS);
+	uint8_t copy[HFS_HEADER_SIZE];
+	uint32_t block_size;
+	uint16_t blocks;
 
-	if (!hfs_plausible(mdb) || hfs_wraps(mdb))
+	if (!hfs_plausible(mdb)) {
+		if (!hfs_copy(disk, c, copy))
+			return -ENOENT;
+		mdb = copy;
+	}
+	if (hfs_wraps(mdb))
 		return -ENOENT;
+	block_size = get_be32(mdb + MDB_BLOCK_SIZE);
+	blocks = get_be16(mdb + MDB_BLOCKS);
 	c->evidence = 16 + 9 + 3 + 8;
 	tell_roman_label(c, mdb + MDB_LABEL + 1, mdb[MDB_LABEL]);
 	tell_uuid(c, mdb + MDB_VOLUME_ID);
@@ -179,23 +222,14 @@ hfsplus_decode(const uint8_t *header, uint64_t start, struct hfsplus *ret)
 	       ret->blocks && get_be32(header + VH_FREE) <= ret->blocks;
 }
 
-/* The copy of a header that is gone, of a volume that fills the disk. */
 static bool
-copy_decode(struct pl_disk *disk, struct pl_content *c, uint8_t copy[static HFS_HEADER_SIZE],
-	    struct hfsplus *ret)
+hfsplus_copy(struct pl_disk *disk, struct pl_content *c, uint8_t copy[static HFS_HEADER_SIZE],
+	     struct hfsplus *ret)
 {
-	uint64_t end = pl_round_down(pl_disk_size(disk), 512), size;
+	uint64_t end;
 
-	if (end < 4 * HFS_HEADER_AT ||
-	    pl_read(disk, copy, HFS_HEADER_SIZE, end - HFS_HEADER_AT, NULL) < 0 ||
-	    !hfsplus_decode(copy, 0, ret))
-		return false;
-	size = (uint64_t)ret->blocks * ret->block_size;
-	if (size > end || end - size >= ret->block_size)
-		return false;
-	c->leftover = true;
-	pl_warn(&c->facts, "the header is gone: its copy at the end is told");
-	return true;
+	return read_copy(disk, copy, &end) && hfsplus_decode(copy, 0, ret) &&
+	       copy_fits(c, (uint64_t)ret->blocks * ret->block_size, end, ret->block_size);
 }
 
 static int
@@ -217,7 +251,7 @@ hfsplus_identify(struct pl_disk *disk, struct pl_content *c, struct platter_erro
 		pl_fact_size(&c->facts, "wrapped_at", "wrapped in HFS, begins at byte", start);
 	}
 	if (!hfsplus_decode(header, start, &h)) {
-		if (start || !copy_decode(disk, c, embedded, &h))
+		if (start || !hfsplus_copy(disk, c, embedded, &h))
 			return -ENOENT;
 		header = embedded;
 	}
