@@ -147,6 +147,20 @@ def test_every_driver_is_whole():
             expect(named, f"no test of tests/unit is about {name}")
 
 
+def test_every_file_system_is_whole():
+    """What has files that are read has its page, a row, fuzz seeds and tests, under its name."""
+    for info in documented("contents"):
+        name = info["name"]
+        if not info["files"]:
+            continue
+        expect(os.path.exists(os.path.join(ROOT, "docs/formats", name + ".md")), f"docs/formats/{name}.md is missing")
+        expect(f"](formats/{name}.md)" in read("docs/formats.md"), f"docs/formats.md has no link to {name}.md")
+        seeds = os.path.join(ROOT, "fuzz/seeds/volume-" + name)
+        expect(os.path.isdir(seeds) and os.listdir(seeds), f"{seeds} is empty")
+        named = [t for t in os.listdir(os.path.join(ROOT, "tests/unit")) if f'"{name}"' in read("tests/unit/" + t)]
+        expect(named, f"no test of tests/unit opens {name}")
+
+
 def test_table_of_formats():
     """The table of docs/formats.md says of each format what its driver says that it can."""
     rows = [[cell.strip() for cell in line.strip().strip("|").split("|")]
