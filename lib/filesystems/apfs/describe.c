@@ -137,6 +137,17 @@ tell_program(struct pl_facts *facts, const char *key, const char *label,
 	pl_fact_text(facts, key, label, "%s: %s%s%s", s->name, program, *when ? ", " : "", when);
 }
 
+static void
+tell_time(struct pl_facts *facts, const char *key, const char *label,
+	  const struct apfs_subvolume *s, unsigned at)
+{
+	char buf[64];
+	const char *when = time_text((int64_t)get_le64(s->super + at), buf, sizeof buf);
+
+	if (*when)
+		tell(facts, key, label, s, when);
+}
+
 struct shown {
 	struct pl_facts *facts;
 	const struct apfs_subvolume *s;
@@ -172,7 +183,9 @@ tell_subvolume(struct pl_facts *facts, struct apfs *fs, const struct apfs_subvol
 	tell_volume(facts, s);
 	tell_counts(facts, fs, s);
 	tell_program(facts, "formatted_by", "formatted by", s, FS_FORMATTED_BY);
-	tell_program(facts, "modified_by", "last modified by", s, FS_MODIFIED_BY);
+	tell_program(facts, "modified_by", "modified by", s, FS_MODIFIED_BY);
+	tell_time(facts, "modified", "last modified", s, FS_MODIFIED);
+	tell_time(facts, "unmounted", "last unmounted", s, FS_UNMOUNTED);
 	if (pl_apfs_snapshots(fs, s, tell_snapshot, &shown, &why) < 0)
 		pl_warn(facts, "snapshots of '%s' cannot be listed: %s", s->name, why.message);
 	if (get_le64(s->super + FS_REVERT_XID))
