@@ -33,11 +33,14 @@ enum {
 /* Systems make descriptor areas of a few hundred blocks, even for many terabytes. */
 #define MAX_DESC_BLOCKS (1u << 16)
 
-/* So many of the newest checkpoints are tried: what is older has been written over. */
-#define MAX_TRIED 16
+/* So many of the newest are tried: the data area has room for four at least, and few more. */
+#define MAX_TRIED 8
 
 /* 64 times as many as a busy container has. */
 #define MAX_EPHEMERAL (1u << 16)
+
+/* The largest is the space manager: two million addresses of chunk information fit. */
+#define MAX_EPHEMERAL_SIZE MIB(16)
 
 /* All of a checkpoint; that of 8 TiB has a few MiB. */
 #define MAX_EPHEMERAL_BYTES MIB(128)
@@ -145,7 +148,7 @@ add_entry(struct apfs *fs, struct apfs_checkpoint *ck, const uint8_t *entry, uin
 	};
 	struct apfs_ephemeral *p;
 
-	if (!e.size || e.size % fs->block_size ||
+	if (!e.size || e.size % fs->block_size || e.size > MAX_EPHEMERAL_SIZE ||
 	    e.size / fs->block_size > (get_le32(ck->super + NX_DATA_BLOCKS) & ~IN_PIECES) ||
 	    e.size > MAX_EPHEMERAL_BYTES - ck->ephemeral_bytes)
 		return pl_corrupt(err, at + ENTRY_SIZE,
@@ -217,7 +220,7 @@ verify(struct apfs *fs, struct platter_error *err)
 			     ring_block(ck->super, NX_DESC_BASE, NX_DESC_BLOCKS,
 					(uint64_t)index + i),
 			     buf, err);
-	for (size_t i = 0; i < ck->nr_ephemeral && r == 0; i++)
+	for (size_t i = 0; i < ck->nr_ephemeral && r == 0 && !fs->volume.ignore_checksums; i++)
 		r = check_ephemeral(fs, &ck->ephemeral[i], err);
 	if (r == 0)
 		r = pl_apfs_omap_open(fs, get_le64(ck->super + NX_OMAP), &fs->omap, err);
