@@ -34,7 +34,7 @@ pl_apfs_tree_init(struct apfs *fs, struct apfs_tree *tree, enum apfs_keys keys, 
 
 /* The name at `at` of a key of n bytes, without its NUL. */
 static bool
-take_name(const uint8_t *key, uint32_t n, uint32_t at, uint32_t length, struct apfs_key *ret)
+take_name_at(const uint8_t *key, uint32_t n, uint32_t at, uint32_t length, struct apfs_key *ret)
 {
 	if (!pl_in_range(at, length, n))
 		return false;
@@ -43,6 +43,12 @@ take_name(const uint8_t *key, uint32_t n, uint32_t at, uint32_t length, struct a
 	ret->name = (const char *)key + at;
 	ret->name_length = length;
 	return true;
+}
+
+static bool
+take_name(const uint8_t *key, uint32_t n, struct apfs_key *ret)
+{
+	return n >= 10 && take_name_at(key, n, 10, get_le16(key + 8), ret);
 }
 
 static bool
@@ -69,15 +75,14 @@ decode_key(const struct apfs_tree *tree, const uint8_t *key, uint32_t n, struct 
 		ret->number = get_le64(key + 8);
 		return true;
 	case RECORD_ENTRY:
-		if (tree->hashed_names) {
-			if (n < 12)
-				return false;
-			ret->number = get_le32(key + 8);
-			return take_name(key, n, 12, get_le32(key + 8) & KEY_NAME_LENGTH, ret);
-		}
-		/* fallthrough */
+		if (!tree->hashed_names)
+			return take_name(key, n, ret);
+		if (n < 12)
+			return false;
+		ret->number = get_le32(key + 8);
+		return take_name_at(key, n, 12, get_le32(key + 8) & KEY_NAME_LENGTH, ret);
 	case RECORD_XATTR:
-	case RECORD_SNAPSHOT_NAME: return n >= 10 && take_name(key, n, 10, get_le16(key + 8), ret);
+	case RECORD_SNAPSHOT_NAME: return take_name(key, n, ret);
 	default: return true;
 	}
 }
