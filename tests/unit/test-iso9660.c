@@ -205,7 +205,7 @@ make_disc(void)
 	memcpy(add_entry(&row, "SL", 13) + 4, "\1\10\0\0\2ab\1\0", 9);
 	memcpy(add_entry(&row, "SL", 12) + 4, "\0\1\1c\0\1d\0\0", 8);
 	linked = p;
-	p = put_record(p, "LINK", 4, 0, 0, 0, row.bytes, row.n);
+	put_record(p, "LINK", 4, 0, 0, 0, row.bytes, row.n);
 
 	p = put_dots(sector(JOLIET_ROOT), JOLIET_ROOT, NULL, 0);
 	put_record(p, "\0N\0\xe4\0;\0001", 8, DATA, 5000, 0, NULL, 0);
@@ -383,7 +383,7 @@ TEST(blocks_may_be_smaller_than_sectors)
 	put_both16(sector(PRIMARY) + 128, 512);
 	memset(sector(ROOT), 0, SECTOR);
 	p = put_dots(sector(ROOT), ROOT * 4, NULL, 0);
-	p = put_file(p, "A;1", DATA * 4 + 3, 513);
+	put_file(p, "A;1", DATA * 4 + 3, 513);
 	/* The rest of the sector is empty, and so is the folder behind it. */
 	put_both32(sector(ROOT) + 10, 2 * SECTOR);
 	v = open_view(NULL, NULL);

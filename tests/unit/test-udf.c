@@ -192,7 +192,7 @@ put_map(uint8_t *p)
 static void
 put_volume_descriptors(void)
 {
-	uint8_t *d = sector(SEQUENCE), *maps;
+	uint8_t *d, *maps;
 
 	for (int i = 0; i < 3; i++)
 		memcpy(sector(16 + (unsigned)i) + 1,
