@@ -183,7 +183,8 @@ def test_through_qcow2():
 # ---- the files inside ----
 
 # What a key's prefix is in a place; p1. and so on are partitions.
-VIEWS = {"": "", "iso.": "?fs=iso9660", "rr.": "?fs=rockridge", "joliet.": "?fs=joliet", "udf.": "?fs=udf",
+# Those of rr. are left out: isoinfo, which they are from, lists links and devices as empty files, and decodes no zisofs.
+VIEWS = {"": "", "iso.": "?fs=iso9660", "joliet.": "?fs=joliet", "udf.": "?fs=udf",
          "hfs.": "?fs={hfs}"}
 
 
@@ -238,7 +239,13 @@ def is_open(s):
         s.kind == "containers" and (is_qcow2(s) or is_virtual_machine(s) or is_vmdk(s) or ".vhd" in s.name)) or is_raw(s)
 
 
+# The manifest has none of the files: its oracle reads no disc with a virtual allocation table.
+NOT_THEIRS = {"optical/util-linux/udf-bdr-2.60-nero.img.xz", "containers/velociraptor/test.vhdx.zip"}
+
+
 def check_tree(s, prefix, readable):
+    if s.name in NOT_THEIRS:
+        lib.skip("the list is not that of the files")
     place = placed(s)
     said = lib.info(place)
     where, contents = volume_of(said, s, prefix)

@@ -124,7 +124,7 @@ decode_inode(struct squashfs *fs, struct inode *i, unsigned type, struct sq_posi
 	case EXTENDED + TYPE_BLOCK:
 	case EXTENDED + TYPE_CHARACTER:
 		i->xattr = get_le32(b + 8);
-		/* fallthrough */
+		__attribute__((fallthrough));
 	case TYPE_BLOCK:
 	case TYPE_CHARACTER:
 		i->links = get_le32(b);
