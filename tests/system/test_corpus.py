@@ -239,7 +239,8 @@ def is_open(s):
         s.kind == "containers" and (is_qcow2(s) or is_virtual_machine(s) or is_vmdk(s) or ".vhd" in s.name)) or is_raw(s)
 
 
-# The manifest has none of the files: its oracle reads no disc with a virtual allocation table.
+# Lists that lack files which are there: GRUB reads no disc with a virtual allocation table, and what begins with '$', as the
+# recycle bin does, was taken for metadata of NTFS.
 NOT_THEIRS = {"optical/util-linux/udf-bdr-2.60-nero.img.xz", "containers/velociraptor/test.vhdx.zip"}
 
 
