@@ -98,10 +98,11 @@ int
 pl_contents_find(struct pl_disk *disk, struct pl_arena *arena, struct pl_content **ret,
 		 size_t *ret_nr, struct platter_error *err)
 {
-	struct pl_content *found =
-		pl_arena_alloc(arena, ARRAY_SIZE(pl_content_drivers) * sizeof *found);
+	PL_AUTOFREE struct pl_content *found =
+		calloc(ARRAY_SIZE(pl_content_drivers), sizeof *found);
 	PL_AUTOFREE uint8_t *head = malloc(PL_CONTENT_HEAD);
 	struct platter_error why = PLATTER_ERROR_INIT; /* *err is for what fails in the end */
+	struct pl_content *kept = NULL;
 	size_t nr = 0;
 
 	if (!found || !head)
@@ -122,9 +123,14 @@ pl_contents_find(struct pl_disk *disk, struct pl_arena *arena, struct pl_content
 		found[i].head = NULL;
 		found[i].content.facts = found[i].facts.list;
 	}
+	if (nr) {
+		kept = pl_arena_alloc(arena, nr * sizeof *kept);
+		if (kept)
+			memcpy(kept, found, nr * sizeof *kept);
+	}
 	if (arena->failed)
 		return pl_no_memory(err);
-	*ret = found;
+	*ret = kept;
 	*ret_nr = nr;
 	return 0;
 }
