@@ -3,6 +3,7 @@
  * Random writes into images made of blocks: what is read afterwards, by us and by QEMU, is
  * what was written; and a kill or a power cut loses nothing that was flushed.
  */
+#include <glob.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -377,6 +378,21 @@ file_size(const char *name)
 	return file->size;
 }
 
+/* "i", and what it keeps its blocks in where that is in other files. */
+static uint64_t
+image_size(void)
+{
+	PL_AUTOFREE char *pattern = pl_format("%s/i-*.vmdk", pl_test_folder());
+	uint64_t size = file_size("i");
+	glob_t found;
+
+	if (glob(pattern, 0, NULL, &found) == 0)
+		for (size_t i = 0; i < found.gl_pathc; i++)
+			size += file_size(strrchr(found.gl_pathv[i], '/') + 1);
+	globfree(&found);
+	return size;
+}
+
 TEST(a_compacted_image_has_no_gaps)
 {
 	need_qemu();
@@ -401,7 +417,7 @@ TEST(a_compacted_image_has_no_gaps)
 			memset(model + at, (int)(at >> 12) | 1, PL_MIN(size - at, 4096u));
 		EXPECT_OK(pl_write(disk, model, size, 0, &err));
 		EXPECT_OK(pl_flush(disk, &err));
-		before = file_size("i");
+		before = image_size();
 		for (size_t at = 0; at + (4 << 20) <= size; at += 6 << 20) {
 			memset(model + at, 0, 4 << 20);
 			EXPECT_OK(pl_discard(disk, at, 4 << 20, &err));
@@ -409,7 +425,7 @@ TEST(a_compacted_image_has_no_gaps)
 		EXPECT_OK(pl_format_of(disk)->change->compact(disk, &err));
 		pl_disk_unref(PL_STEAL(disk));
 		if (!images[k].overlay)
-			EXPECT(file_size("i") < before);
+			EXPECT(image_size() < before);
 		expect_model(&images[k], model, size);
 		disk = open_image("i", 0);
 		EXPECT_OK(pl_format_of(disk)->check(disk, &findings, &err));
