@@ -42,6 +42,8 @@ pl_part_suspend(struct pl_part *part)
 	if (part->direct_fd >= 0)
 		close(part->direct_fd);
 	part->fd = part->direct_fd = -1;
+	free(PL_STEAL(part->known));
+	part->nr_known = 0;
 }
 
 void
@@ -479,52 +481,4 @@ pl_part_extend(struct pl_part *part, uint64_t size, struct platter_error *err)
 	int r = file_size(part, &now, err);
 
 	return r < 0 || now >= size ? r : pl_part_cut(part, size, err);
-}
-
-void
-pl_part_forget_holes(struct pl_part *part)
-{
-	pthread_mutex_lock(&part->hole_lock);
-	part->known_end = 0;
-	pthread_mutex_unlock(&part->hole_lock);
-}
-
-/*
- * Ask the file system.  Under the lock, so that no answer is kept that a write, which
- * forgets it when done, has made stale.
- */
-static void
-look_for_hole(struct pl_part *part, uint64_t at)
-{
-	off_t data = part->no_holes ? (off_t)at : lseek(part->fd, (off_t)at, SEEK_DATA);
-	off_t end = INT64_MAX;
-
-	if (data < 0 && errno != ENXIO) {
-		part->no_holes = true;
-		data = (off_t)at;
-	}
-	part->known_start = at;
-	part->known_hole = data != (off_t)at;
-	if (part->known_hole)
-		end = data < 0 ? INT64_MAX : data;
-	else if (!part->no_holes)
-		end = lseek(part->fd, (off_t)at, SEEK_HOLE);
-	/* A file that is cut while it is read: the read will say so. */
-	part->known_end = end > (off_t)at ? (uint64_t)end : INT64_MAX;
-}
-
-void
-pl_part_map(struct pl_part *part, uint64_t at, bool *ret_hole, uint64_t *ret_length)
-{
-	if (part->device) {
-		*ret_hole = false;
-		*ret_length = INT64_MAX;
-		return;
-	}
-	pthread_mutex_lock(&part->hole_lock);
-	if (at < part->known_start || at >= part->known_end)
-		look_for_hole(part, at);
-	*ret_hole = part->known_hole;
-	*ret_length = part->known_end - at;
-	pthread_mutex_unlock(&part->hole_lock);
 }

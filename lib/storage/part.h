@@ -13,6 +13,8 @@
 #include "disk.h"
 #include "storage.h"
 
+struct pl_known_run;
+
 struct pl_part {
 	char *path;     /* as it is named now; owned */
 	uint64_t start; /* where it begins on its disk */
@@ -27,9 +29,9 @@ struct pl_part {
 	uint64_t size; /* when it was opened */
 	struct pl_file_id id;
 
-	pthread_mutex_t hole_lock;       /* guards the last answer about holes: */
-	uint64_t known_start, known_end; /* [start, end) is all hole, or has none */
-	bool known_hole;
+	pthread_mutex_t hole_lock; /* guards what holes.c knows: */
+	struct pl_known_run *known;
+	size_t nr_known;
 	bool no_holes; /* the file system cannot tell */
 
 	unsigned users; /* guarded by the leaf's lock */
@@ -78,7 +80,7 @@ int pl_part_flush(struct pl_part *part, struct platter_error *err);
 int pl_part_cut(struct pl_part *part, uint64_t size, struct platter_error *err);
 int pl_part_extend(struct pl_part *part, uint64_t size, struct platter_error *err);
 
-/* Whether `at` is in a hole, and how far that goes on; the end of the file is not looked at. */
+/* holes.c: whether `at` is in a hole, and how far that goes on; the end of the file is not looked at. */
 void pl_part_map(struct pl_part *part, uint64_t at, bool *ret_hole, uint64_t *ret_length);
 void pl_part_forget_holes(struct pl_part *part);
 
