@@ -122,9 +122,7 @@ decode_inode(struct squashfs *fs, struct inode *i, unsigned type, struct sq_posi
 		i->size = get_le32(b + 4);
 		break;
 	case EXTENDED + TYPE_BLOCK:
-	case EXTENDED + TYPE_CHARACTER:
-		i->xattr = get_le32(b + 8);
-		__attribute__((fallthrough));
+	case EXTENDED + TYPE_CHARACTER: i->xattr = get_le32(b + 8); __attribute__((fallthrough));
 	case TYPE_BLOCK:
 	case TYPE_CHARACTER:
 		i->links = get_le32(b);
