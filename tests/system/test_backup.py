@@ -1,29 +1,59 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Backups of what is in use: what is left out is really free, and what comes back is whole."""
+import contextlib
 import os
 import shutil
 
 import files
 import lib
+import test_exfat
+import test_ntfs
 from lib import MIB, expect, expect_equal, limit, path, platter, run, weight
 
-# name: [command that makes it, size, what checks it (read-only), kernel's name or None: filled with mtools and the like]
+
+
+@contextlib.contextmanager
+def by_kernel(image):
+    lib.need_root()
+    with lib.loop(image) as device:
+        kind = run(["blkid", "-p", "-o", "value", "-s", "TYPE", device]).text.strip()
+        if not lib.kernel_knows(kind):
+            lib.skip(f"this kernel has no {kind}")
+        with lib.mounted(device) as where:
+            yield where
+
+
+# name: [command that makes it, size, what checks it (read-only), what mounts it, or None: mtools fill it]
 KINDS = {
-    "ext2": (["mkfs.ext2", "-q", "-F", "-E", "nodiscard"], 64, ["e2fsck", "-fn"], "ext2"),
-    "ext4": (["mkfs.ext4", "-q", "-F", "-E", "nodiscard"], 200, ["e2fsck", "-fn"], "ext4"),
-    "ext4 of 1 KiB": (["mkfs.ext4", "-q", "-F", "-E", "nodiscard", "-b", "1024", "-O", "meta_bg,^resize_inode"], 64, ["e2fsck", "-fn"], "ext4"),
-    "ext4 bigalloc": (["mkfs.ext4", "-q", "-F", "-E", "nodiscard", "-O", "bigalloc", "-C", "65536"], 128, ["e2fsck", "-fn"], "ext4"),
-    "xfs": (["mkfs.xfs", "-q", "-f", "-K"], 320, ["xfs_repair", "-n"], "xfs"),
-    "btrfs": (["mkfs.btrfs", "-q", "-f", "-K"], 256, ["btrfs", "check", "--readonly"], "btrfs"),
+    "ext2": (["mkfs.ext2", "-q", "-F", "-E", "nodiscard"], 64, ["e2fsck", "-fn"], by_kernel),
+    "ext4": (["mkfs.ext4", "-q", "-F", "-E", "nodiscard"], 200, ["e2fsck", "-fn"], by_kernel),
+    "ext4 of 1 KiB": (["mkfs.ext4", "-q", "-F", "-E", "nodiscard", "-b", "1024", "-O", "meta_bg,^resize_inode"], 64, ["e2fsck", "-fn"],
+                      by_kernel),
+    "ext4 bigalloc": (["mkfs.ext4", "-q", "-F", "-E", "nodiscard", "-O", "bigalloc", "-C", "65536"], 128, ["e2fsck", "-fn"], by_kernel),
+    "xfs": (["mkfs.xfs", "-q", "-f", "-K"], 320, ["xfs_repair", "-n"], by_kernel),
+    "btrfs": (["mkfs.btrfs", "-q", "-f", "-K"], 256, ["btrfs", "check", "--readonly"], by_kernel),
     "fat16": (["mkfs.vfat", "-F", "16"], 32, ["fsck.vfat", "-n"], None),
     "fat32": (["mkfs.vfat", "-F", "32"], 128, ["fsck.vfat", "-n"], None),
+    "exfat": (["mkfs.exfat"], 96, ["fsck.exfat", "-n"], test_exfat.mounted),
+    "ntfs": (["mkntfs", "-q", "-F", "-f"], 96, ["ntfsresize", "--check", "--force"], test_ntfs.filled),
+    "ntfs of 512 bytes": (["mkntfs", "-q", "-F", "-f", "-c", "512"], 64, ["ntfsresize", "--check", "--force"], test_ntfs.filled),
 }
 
 
-def fill(image, kernel, top):
+def copy_in(top, where):
+    """What the file system takes of it."""
+    for base, folders, names in os.walk(top.encode()):
+        to = os.path.join(where.encode(), os.path.relpath(base, top.encode()))
+        os.makedirs(to, exist_ok=True)
+        for name in names:
+            with contextlib.suppress(OSError):
+                shutil.copy2(os.path.join(base, name), os.path.join(to, name), follow_symlinks=False)
+
+
+def fill(image, mount, top):
     """Fill it, and leave free space that was used before."""
     files.populate(top)
-    if kernel is None:
+    if mount is None:
         lib.need_tool("mcopy")
         for name in ("large", "hole"):
             run(["mcopy", "-i", image, os.path.join(top, name), "::" + name.upper()])
@@ -32,11 +62,8 @@ def fill(image, kernel, top):
         run(["mcopy", "-i", image, os.path.join(top, "large"), "::FOLDER/STAYS"])
         run(["mdel", "-i", image, "::FOLDER/GONE"])
         return
-    lib.need_root()
-    if not lib.kernel_knows(kernel):
-        lib.skip(f"this kernel has no {kernel}")
-    with lib.loop(image) as device, lib.mounted(device) as where:
-        shutil.copytree(top, os.path.join(where, "top"), symlinks=True)
+    with mount(image) as where:
+        copy_in(top, os.path.join(where, "top"))
         with open(os.path.join(where, "gone"), "wb") as f:
             f.write(lib.noise(8 * MIB))
         os.sync()
@@ -64,8 +91,8 @@ def scribble(image, backup):
 @weight(4)
 def test_free_is_free():
     """Of each file system: noise over what a backup left out harms nothing; restored it is whole, and every file equal."""
-    for name, (make, size, check, kernel) in KINDS.items():
-        def attempt(make=make, size=size, check=check, kernel=kernel):
+    for name, (make, size, check, mount) in KINDS.items():
+        def attempt(make=make, size=size, check=check, mount=mount):
             lib.need_tool(make[0], check[0])
             image = path("a.img")
             with open(image, "wb") as f:
@@ -74,10 +101,12 @@ def test_free_is_free():
             r = run([*make, image], status=None)
             if r.status:
                 lib.skip(f"{make[0]}: {r.errors.strip()[:100]}")
-            fill(image, kernel, path("top"))
+            fill(image, mount, path("top"))
+            filled = {f"top/{name}" for name in ("large", "hole", "a/b/file299")} if mount else {"LARGE"}
             before = files.hashed(image)
-            expect(before, "nothing is in it")
-            said = platter("create", "--backup", "--json", image, path("b.qcow2"), timeout=300).json()
+            expect({name.encode() for name in filled} <= set(before), f"of what was put in there is only {list(before)[:9]}")
+            # Small clusters, so that small holes show.
+            said = platter("create", "--backup", "-o", "cluster_size=4k", "--json", image, path("b.qcow2"), timeout=300).json()
             expect(said["verified"], "it was not verified")
             expect_equal(said["volumes"][0]["whole"], None, "why all of it was kept")
             expect(said["unused"] > size * MIB // 8, f"only {said['unused']} bytes were left out")
