@@ -97,6 +97,9 @@ def test_hfsplus():
     expect_equal(files["folder/link"]["target"], "../large", "the link's target")
     platter("cat", image + ":/FOLDER/in FOLDER/EMPTY")
     expect_equal(platter("cat", image + ":/folder/FILE number 7").out, lib.prose(36, seed=7), "a file found in the wrong case")
+    for form in ("NFC", "NFD"):
+        name = unicodedata.normalize(form, "zürich")
+        expect_equal(platter("cat", f"{image}:/folder/{name}").text, "Zürich", f"a file found by its name in {form}")
     # The volume's name is in front of those that 7-Zip lists.
     listing = run(["7zz", "l", "-ba", "-slt", image]).text
     seen = {line[7:].partition("/")[2] for line in listing.splitlines() if line.startswith("Path = ")} - {""}

@@ -2,6 +2,7 @@
 /* hfs/volume.c - folders, files, their forks and attributes */
 #include "decmpfs.h"
 #include "hfs.h"
+#include "normalize.h"
 
 #define RESOURCE_STREAM    "rsrc"
 #define RESOURCE_ATTRIBUTE "com.apple.ResourceFork"
@@ -231,24 +232,47 @@ match_entry(void *closure, const struct pl_entry *e, struct platter_error *err)
 }
 
 static int
+find_name(struct hfs *fs, uint32_t folder, const char *name, size_t n, uint64_t *ret,
+	  struct platter_error *err)
+{
+	uint8_t units[2 * HFS_MAX_UNITS];
+	unsigned nr;
+
+	if (!pl_hfs_name_units(name, n, units, &nr) || !nr)
+		return -ENOENT;
+	return pl_hfs_find(fs, folder, units, nr, ret, err);
+}
+
+/* Names stand in the tree with their accents apart; people and other systems join them. */
+static int
+find_name_decomposed(struct hfs *fs, uint32_t folder, const char *name, size_t n, uint64_t *ret,
+		     struct platter_error *err)
+{
+	size_t length;
+	PL_AUTOFREE char *decomposed = pl_text_decompose(name, n, &length);
+
+	if (!decomposed)
+		return pl_no_memory(err);
+	return find_name(fs, folder, decomposed, length, ret, err);
+}
+
+static int
 hfsplus_lookup(struct pl_volume *v, struct pl_node_id folder, const char *name, size_t n,
 	       struct pl_node_id *ret, struct platter_error *err)
 {
 	struct hfs *fs = pl_hfs(v);
 	struct search s = { .name = name, .n = n };
-	uint8_t units[2 * HFS_MAX_UNITS];
 	struct hfs_node node;
 	uint64_t at = 0;
-	unsigned nr;
 	int r = pl_hfs_node_read(fs, folder.inode, &node, err);
 
 	if (r < 0)
 		return r;
 	if (!node.folder)
 		return pl_fail(err, -ENOTDIR, "CNID %" PRIu32 " is no folder", node.cnid);
-	if (!pl_hfs_name_units(name, n, units, &nr) || !nr)
-		return -ENOENT;
-	r = pl_hfs_find(fs, node.cnid, units, nr, &at, err);
+	r = find_name(fs, node.cnid, name, n, &at, err);
+	if (r == -ENOENT)
+		r = find_name_decomposed(fs, node.cnid, name, n, &at, err);
 	if (r == 0) {
 		r = pl_hfs_node_read(fs, at, &node, err);
 		if (r == 0 && pl_hfs_is_link(&node) &&
