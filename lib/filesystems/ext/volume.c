@@ -406,21 +406,21 @@ replay(struct ext *fs, struct platter_error *err)
 	return r;
 }
 
-/* The superblock's count is brought up to date when it is unmounted, the groups' always are. */
-static uint64_t
-free_blocks(const struct ext *fs)
+/* The superblock's counts are brought up to date when it is unmounted, the groups' always are. */
+static void
+count_free(struct ext *fs)
 {
-	uint64_t sum = 0;
+	uint64_t clusters = 0, inodes = 0;
 	struct ext_group g;
 
-	if (fs->volume.state == PLATTER_STATE_CLEAN)
-		return fs->sb.free_blocks;
 	for (uint32_t group = 0; group < fs->sb.nr_groups; group++) {
 		if (ext_group_read(fs, group, &g, NULL) < 0)
-			return fs->sb.free_blocks;
-		sum += (uint64_t)g.free_blocks * fs->sb.cluster_ratio;
+			return;
+		clusters += g.free_blocks;
+		inodes += g.free_inodes;
 	}
-	return sum;
+	fs->sb.free_blocks = clusters * fs->sb.cluster_ratio;
+	fs->sb.free_inodes = (uint32_t)PL_MIN(inodes, fs->sb.inodes);
 }
 
 static void
@@ -436,7 +436,9 @@ tell_volume(struct ext *fs, bool recover)
 	else
 		v->state = !recover && (fs->sb.state & STATE_CLEAN) ? PLATTER_STATE_CLEAN
 								    : PLATTER_STATE_DIRTY;
-	v->free = PL_MIN(free_blocks(fs), fs->sb.blocks) << fs->sb.block_bits;
+	if (v->state != PLATTER_STATE_CLEAN)
+		count_free(fs);
+	v->free = PL_MIN(fs->sb.free_blocks, fs->sb.blocks) << fs->sb.block_bits;
 }
 
 int
