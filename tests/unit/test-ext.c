@@ -3,6 +3,7 @@
 #include "checksums.h"
 #include "content.h"
 #include "ext/ext.h"
+#include "fscrypt.h"
 #include "test.h"
 #include "volume.h"
 
@@ -951,16 +952,16 @@ TEST(hashes_of_names_are_those_of_e2fsprogs)
 
 TEST(encrypted_names_are_shown_as_linux_shows_them)
 {
-	char out[EXT_SHOWN_NAME];
+	char out[PL_FSCRYPT_NAME];
 	uint8_t name[255];
 
 	for (size_t i = 0; i < sizeof name; i++)
 		name[i] = (uint8_t)i;
-	EXPECT_EQ(ext_encrypted_name(name, 15, 0, 0, out), 0);
-	EXPECT_EQ(ext_encrypted_name(name, 16, 0x04030201, 0xfffefdfc, out), 32);
+	EXPECT_EQ(pl_fscrypt_name(name, 15, 0, 0, out), 0);
+	EXPECT_EQ(pl_fscrypt_name(name, 16, 0x04030201, 0xfffefdfc, out), 32);
 	EXPECT_STR(out, "AQIDBPz9_v8AAQIDBAUGBwgJCgsMDQ4P");
-	EXPECT_EQ(ext_encrypted_name(name, 149, 0, 0, out), 210);
-	EXPECT_EQ(ext_encrypted_name(name, 255, 0, 0, out), 252);
-	EXPECT_EQ(ext_encrypted_name((const uint8_t *)"..", 2, 1, 1, out), 2);
+	EXPECT_EQ(pl_fscrypt_name(name, 149, 0, 0, out), 210);
+	EXPECT_EQ(pl_fscrypt_name(name, 255, 0, 0, out), 252);
+	EXPECT_EQ(pl_fscrypt_name((const uint8_t *)"..", 2, 1, 1, out), 2);
 	EXPECT_STR(out, "..");
 }

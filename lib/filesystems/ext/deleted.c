@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "ext.h"
+#include "fscrypt.h"
 #include "text.h"
 
 /* 64 MiB of inodes, and as much of names. */
@@ -142,7 +143,7 @@ take_name(struct scan *s, const struct ext_entry *e, bool slack)
 {
 	struct node *n = find(s, e->inode);
 	const char *name = (const char *)e->name;
-	char shown[EXT_SHOWN_NAME];
+	char shown[PL_FSCRYPT_NAME];
 	size_t length = e->length;
 	bool dots = length <= 2 && name[0] == '.' && (length == 1 || name[1] == '.');
 
@@ -152,7 +153,7 @@ take_name(struct scan *s, const struct ext_entry *e, bool slack)
 	if (!n->deleted && (slack || s->in_deleted))
 		return 0;
 	if (s->dir->flags & INODE_ENCRYPTED) {
-		length = ext_encrypted_name(e->name, e->length, e->hash, e->minor_hash, shown);
+		length = pl_fscrypt_name(e->name, e->length, e->hash, e->minor_hash, shown);
 		name = shown;
 		if (!length)
 			return 0;

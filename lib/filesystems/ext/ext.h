@@ -9,7 +9,6 @@
  * dir.c       folders, block by block
  * hash.c      hashes of names
  * index.c     finding a name by its hash
- * names.c     names in encrypted folders whose key is not known
  * xattr.c     extended attributes
  * journal.c   what the journal holds, laid over the disk by overlay.c
  * used.c      block bitmaps
@@ -302,15 +301,6 @@ bool ext_hash_name(const struct ext_super *sb, unsigned version, const uint8_t *
  */
 int ext_index_walk(const struct ext *fs, const struct ext_inode *dir, const char *name, size_t n,
 		   struct ext_dir_visitor *visitor, struct platter_error *err);
-
-/* names.c */
-
-/* Room for what a name becomes, with its NUL. */
-#define EXT_SHOWN_NAME 256
-
-/* The name that Linux shows for an encrypted one without its key; the length, 0: it is damaged. */
-size_t ext_encrypted_name(const uint8_t *name, size_t n, uint32_t hash, uint32_t minor_hash,
-			  char out[static EXT_SHOWN_NAME]);
 
 /* xattr.c */
 

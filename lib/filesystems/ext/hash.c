@@ -2,35 +2,14 @@
 /*
  * ext/hash.c - the hashes of names that folders are indexed by
  *
- * Names are packed into words, the first byte highest; what is left over is filled with the
- * length.  Whether bytes from 80 on count as negative was once decided by the processor,
- * and is told by the superblock now.  See Documentation/filesystems/ext4/directory.rst of
+ * Whether bytes from 80 on count as negative was once decided by the processor, and is told
+ * by the superblock now.  See Documentation/filesystems/ext4/directory.rst of
  * the Linux kernel, "Hash Tree Directories", and its fs/ext4/hash.c.
  */
 #include "ext.h"
+#include "tea.h"
 
 #define NR_WORDS 8
-
-/* The next nr_words * 4 bytes of a name, or what is left of it. */
-static void
-pack(const uint8_t *name, size_t n, bool is_unsigned, uint32_t *words, size_t nr_words)
-{
-	uint32_t pad = (uint32_t)(n | n << 8 | n << 16 | n << 24), word = pad;
-	size_t nr = 0;
-
-	n = PL_MIN(n, nr_words * 4);
-	for (size_t i = 0; i < n; i++) {
-		word = (word << 8) + (is_unsigned ? name[i] : (uint32_t)(int8_t)name[i]);
-		if (i % 4 == 3) {
-			words[nr++] = word;
-			word = pad;
-		}
-	}
-	if (nr < nr_words)
-		words[nr++] = word;
-	while (nr < nr_words)
-		words[nr++] = pad;
-}
 
 static uint32_t
 legacy(const uint8_t *name, size_t n, bool is_unsigned)
@@ -88,20 +67,6 @@ half_md4(uint32_t state[static 4], const uint32_t words[static NR_WORDS])
 	state[3] += d;
 }
 
-static void
-tea(uint32_t state[static 4], const uint32_t words[static 4])
-{
-	uint32_t x = state[0], y = state[1], sum = 0;
-
-	for (int i = 0; i < 16; i++) {
-		sum += 0x9e3779b9;
-		x += ((y << 4) + words[0]) ^ (y + sum) ^ ((y >> 5) + words[1]);
-		y += ((x << 4) + words[2]) ^ (x + sum) ^ ((x >> 5) + words[3]);
-	}
-	state[0] += x;
-	state[1] += y;
-}
-
 bool
 ext_hash_name(const struct ext_super *sb, unsigned version, const uint8_t *name, size_t n,
 	      uint32_t *ret, uint32_t *ret_minor)
@@ -120,11 +85,11 @@ ext_hash_name(const struct ext_super *sb, unsigned version, const uint8_t *name,
 		hash = legacy(name, n, is_unsigned);
 	} else {
 		for (size_t i = 0; i < n; i += nr_words * 4) {
-			pack(name + i, n - i, is_unsigned, words, nr_words);
+			pl_tea_pack(name + i, n - i, is_unsigned, words, nr_words);
 			if (is_half_md4)
 				half_md4(state, words);
 			else
-				tea(state, words);
+				pl_tea(state, words);
 		}
 		hash = state[is_half_md4 ? 1 : 0];
 		minor = state[is_half_md4 ? 2 : 1];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* ext/volume.c - the files of ext2, ext3 and ext4 */
 #include "ext.h"
+#include "fscrypt.h"
 
 /* How names are written in entries; others are unknown. */
 static const enum platter_file_type types[] = {
@@ -80,7 +81,7 @@ list_entry(void *closure, const struct ext_entry *e, struct platter_error *err)
 	struct pl_entry entry = { .name = (const char *)e->name,
 				  .length = e->length,
 				  .id.inode = e->inode };
-	char shown[EXT_SHOWN_NAME];
+	char shown[PL_FSCRYPT_NAME];
 
 	if (e->type < ARRAY_SIZE(types))
 		entry.type = types[e->type];
@@ -92,7 +93,7 @@ list_entry(void *closure, const struct ext_entry *e, struct platter_error *err)
 		else if (!ext_dir_stores_hashes(l->dir))
 			ext_hash_name(&l->fs->sb, l->hash_version, e->name, e->length, &hash,
 				      &minor);
-		entry.length = ext_encrypted_name(e->name, e->length, hash, minor, shown);
+		entry.length = pl_fscrypt_name(e->name, e->length, hash, minor, shown);
 		entry.name = shown;
 		if (!entry.length) {
 			l->nr_damaged++;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * ext/names.c - names in encrypted folders whose key is not known
+ * fscrypt.c - names in encrypted folders whose key is not known, of all file systems that use
+ * Linux' fscrypt
  *
  * Linux shows such a name as base64url, without padding, of its hash in the folder, its
  * first 149 encrypted bytes, and the SHA-256 of what is left: see the comment above
@@ -8,7 +9,7 @@
  */
 #include <openssl/evp.h>
 
-#include "ext.h"
+#include "fscrypt.h"
 
 enum {
 	HASHES = 8,
@@ -38,8 +39,8 @@ base64url(const uint8_t *bytes, size_t n, char *out)
 }
 
 size_t
-ext_encrypted_name(const uint8_t *name, size_t n, uint32_t hash, uint32_t minor_hash,
-		   char out[static EXT_SHOWN_NAME])
+pl_fscrypt_name(const uint8_t *name, size_t n, uint32_t hash, uint32_t minor_hash,
+		char out[static PL_FSCRYPT_NAME])
 {
 	uint8_t shown[HASHES + SHOWN + DIGEST];
 	size_t length = HASHES + PL_MIN(n, SHOWN);
