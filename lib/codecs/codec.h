@@ -44,6 +44,8 @@ extern const struct pl_unpacker pl_unpack_zlib; /* RFC 1950 */
 extern const struct pl_unpacker pl_unpack_zstd; /* RFC 8878 */
 extern const struct pl_unpacker pl_unpack_lz4;  /* a block without a frame */
 extern const struct pl_unpacker pl_unpack_lzo;  /* LZO1X */
+/* LZO1X, also with the runs of zeros of Linux' lzo-rle. */
+extern const struct pl_unpacker pl_unpack_lzo_rle;
 extern const struct pl_unpacker pl_unpack_xz;   /* the .xz container, with filters */
 extern const struct pl_unpacker pl_unpack_lzma; /* the .lzma container of the LZMA SDK */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* test-codecs.c - codecs against zlib, libzstd and wimlib, and against damaged input */
+#include <lzo/lzo1x.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <zlib.h>
@@ -502,4 +503,51 @@ TEST(damaged_chunks_of_windows_formats_stay_in_their_buffers)
 			EXPECT(r == 0 || r == -EUCLEAN);
 		}
 	}
+}
+
+TEST(lzo_rle_reads_what_the_library_packs)
+{
+	PL_AUTOFREE uint8_t *packed = malloc(MIB(3)), *out = malloc(MIB(2));
+	PL_AUTOFREE uint8_t *memory = malloc(LZO1X_1_MEM_COMPRESS);
+
+	for (enum content content = 0; content < NR_CONTENTS; content++) {
+		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+			PL_AUTOFREE uint8_t *in = make_content(content, sizes[i]);
+			struct platter_error err = PLATTER_ERROR_INIT;
+			lzo_uint length = MIB(3);
+			size_t n = 0;
+
+			lzo1x_1_compress(in, sizes[i], packed, &length, memory);
+			EXPECT_EQ(pl_unpack_lzo_rle.unpack(packed, length, out, sizes[i], &n, &err),
+				  0);
+			EXPECT_EQ(n, sizes[i]);
+			EXPECT(!memcmp(in, out, sizes[i]));
+			EXPECT_EQ(pl_unpack_lzo_rle.unpack(packed, length - 1, out, sizes[i], &n,
+							   &err),
+				  -EUCLEAN);
+			EXPECT_EQ(pl_unpack_lzo_rle.unpack(packed, length, out, sizes[i] - 1, &n,
+							   &err),
+				  -EUCLEAN);
+		}
+	}
+}
+
+TEST(lzo_rle_knows_runs_of_zeros)
+{
+	/* A version, "hello", 4 + 5 + 3 * 8 zeros, "ab", 3 bytes from 3 back, the end. */
+	static const uint8_t packed[] = { 17,   1, 22,  'h', 'e', 'l', 'l', 'o', 0x1d, 0xfe,
+					  0xff, 3, 'a', 'b', 33,  8,   0,   17,  0,    0 };
+	uint8_t out[64], want[43] = "hello";
+	struct platter_error err = PLATTER_ERROR_INIT;
+	size_t n = 0;
+
+	memcpy(want + 38, "ab\0ab", 5);
+	EXPECT_EQ(pl_unpack_lzo_rle.unpack(packed, sizeof packed, out, sizeof out, &n, &err), 0);
+	EXPECT_EQ(n, sizeof want);
+	EXPECT(!memcmp(out, want, sizeof want));
+	for (size_t i = 0; i < sizeof packed; i++)
+		EXPECT_EQ(pl_unpack_lzo_rle.unpack(packed, i, out, sizeof out, &n, &err), -EUCLEAN);
+	for (size_t i = 0; i < sizeof want; i++)
+		EXPECT_EQ(pl_unpack_lzo_rle.unpack(packed, sizeof packed, out, i, &n, &err),
+			  -EUCLEAN);
 }
