@@ -3,70 +3,27 @@
  * f2fs/identify.c - the superblock of F2FS, little-endian, at byte 1024 (a copy in block 1),
  * and its checkpoints (Documentation/filesystems/f2fs.rst of the Linux kernel)
  */
-#include "checksums.h"
+#include "f2fs.h"
 #include "superblock.h"
-
-#define F2FS_MAGIC 0xf2f52010
-
-enum {
-	F2FS_MAJOR = 4,
-	F2FS_MINOR = 6,
-	F2FS_LOG_SECTOR = 8,
-	F2FS_LOG_BLOCK = 16,
-	F2FS_LOG_SEGMENT = 20,
-	F2FS_CHECKSUM_OFFSET = 32,
-	F2FS_BLOCKS = 36,
-	F2FS_CHECKPOINT = 76,
-	F2FS_UUID = 108,
-	F2FS_LABEL = 124,
-	F2FS_FEATURES = 2180,
-	F2FS_CHECKSUM = 3068
-};
-enum {
-	FEATURE_SB_CHECKSUM = 0x800
-};
-
-enum {
-	CP_VERSION = 0,
-	CP_USER_BLOCKS = 8,
-	CP_VALID_BLOCKS = 16,
-	CP_FLAGS = 132,
-	CP_CHECKSUM_OFFSET = 164
-};
-enum {
-	CP_UMOUNT = 0x1,
-	CP_ERROR = 0x8,
-	CP_FSCK = 0x10
-};
-
-/* CRC-32 begun with the magic and not inverted. */
-static uint32_t
-f2fs_crc(const uint8_t *p, size_t n)
-{
-	return ~pl_crc32(~F2FS_MAGIC, p, n);
-}
 
 static bool
 read_checkpoint(struct pl_disk *disk, struct pl_content *c, uint64_t block, uint32_t block_size,
 		uint8_t *cp)
 {
-	uint32_t at;
-
-	if (!pl_super_read(disk, c, cp, block_size, block * block_size, "the checkpoint"))
-		return false;
-	at = get_le32(cp + CP_CHECKSUM_OFFSET);
-	return at >= 192 && at <= block_size - 4 && get_le32(cp + at) == f2fs_crc(cp, at);
+	return pl_super_read(disk, c, cp, block_size, block * block_size, "the checkpoint") &&
+	       f2fs_checkpoint_matches(cp, block_size);
 }
 
 static void
 tell_checkpoint(struct pl_content *c, uint32_t block_size, const uint8_t *cp)
 {
-	uint32_t flags = get_le32(cp + CP_FLAGS);
-	uint64_t user = get_le64(cp + CP_USER_BLOCKS), valid = get_le64(cp + CP_VALID_BLOCKS);
+	uint32_t flags = get_le32(cp + F2FS_CP_FLAGS);
+	uint64_t user = get_le64(cp + F2FS_CP_USER_BLOCKS),
+		 valid = get_le64(cp + F2FS_CP_VALID_BLOCKS);
 
 	pl_fact_flag(&c->facts, "clean", "unmounted cleanly",
-		     (flags & CP_UMOUNT) && !(flags & (CP_ERROR | CP_FSCK)));
-	if (flags & (CP_ERROR | CP_FSCK))
+		     (flags & F2FS_CP_UMOUNT) && !(flags & (F2FS_CP_ERROR | F2FS_CP_FSCK)));
+	if (flags & (F2FS_CP_ERROR | F2FS_CP_FSCK))
 		pl_warn(&c->facts, "marked as having errors: it needs fsck");
 	if (valid <= user)
 		pl_super_free(c, user - valid, block_size);
@@ -85,7 +42,7 @@ tell_state(struct pl_disk *disk, struct pl_content *c, const uint8_t *sb, uint32
 	has_a = read_checkpoint(disk, c, first, block_size, a);
 	has_b = read_checkpoint(disk, c, first + (UINT64_C(1) << get_le32(sb + F2FS_LOG_SEGMENT)),
 				block_size, b);
-	if (has_b && (!has_a || get_le64(b + CP_VERSION) > get_le64(a + CP_VERSION)))
+	if (has_b && (!has_a || get_le64(b + F2FS_CP_VERSION) > get_le64(a + F2FS_CP_VERSION)))
 		tell_checkpoint(c, block_size, b);
 	else if (has_a)
 		tell_checkpoint(c, block_size, a);
@@ -96,11 +53,11 @@ tell_state(struct pl_disk *disk, struct pl_content *c, const uint8_t *sb, uint32
 static int
 f2fs_identify(struct pl_disk *disk, struct pl_content *c, struct platter_error *err)
 {
-	const uint8_t *sb = c->head + 1024;
+	const uint8_t *sb = c->head + F2FS_SUPER_OFFSET;
 	uint32_t log_block, block_size;
 
 	if (get_le32(sb) != F2FS_MAGIC) {
-		sb = c->head + 4096 + 1024;
+		sb = c->head + 4096 + F2FS_SUPER_OFFSET;
 		if (get_le32(sb) != F2FS_MAGIC)
 			return -ENOENT;
 		pl_warn(&c->facts, "the first superblock is gone; told from its copy");
@@ -115,9 +72,10 @@ f2fs_identify(struct pl_disk *disk, struct pl_content *c, struct platter_error *
 	pl_super_size(disk, c, 0, get_le64(sb + F2FS_BLOCKS), block_size);
 	pl_fact_text(&c->facts, "version", "version", "%u.%u", get_le16(sb + F2FS_MAJOR),
 		     get_le16(sb + F2FS_MINOR));
-	if ((get_le32(sb + F2FS_FEATURES) & FEATURE_SB_CHECKSUM) &&
+	if ((get_le32(sb + F2FS_FEATURES) & F2FS_SUPER_CHECKSUM) &&
 	    get_le32(sb + F2FS_CHECKSUM_OFFSET) == F2FS_CHECKSUM)
-		pl_super_checksum(c, get_le32(sb + F2FS_CHECKSUM) == f2fs_crc(sb, F2FS_CHECKSUM));
+		pl_super_checksum(c, get_le32(sb + F2FS_CHECKSUM) ==
+					     f2fs_crc(F2FS_MAGIC, sb, F2FS_CHECKSUM));
 	tell_state(disk, c, sb, block_size);
 	return 0;
 }
@@ -126,4 +84,5 @@ const struct pl_content_driver pl_content_f2fs = {
 	.info = { .name = "f2fs", .longname = "Linux F2FS" },
 	.usage = "filesystem",
 	.identify = f2fs_identify,
+	.open = pl_f2fs_open,
 };
