@@ -71,4 +71,14 @@ int pl_lzfse_decode(const uint8_t *in, size_t in_size, uint8_t *out, size_t out_
 extern const struct pl_decoder pl_decoder_lzvn;
 extern const struct pl_decoder pl_decoder_lzfse;
 
+/*
+ * The beginning of what a piece holds, `out_size` bytes of it.  Zeros may stand in front of
+ * the padded ones.
+ */
+extern const struct pl_decoder *const pl_decoder_lz4_from_start;
+extern const struct pl_decoder *const pl_decoder_padded_lz4;
+extern const struct pl_decoder *const pl_decoder_padded_microlzma;
+extern const struct pl_decoder *const pl_decoder_padded_deflate;
+extern const struct pl_decoder *const pl_decoder_padded_zstd;
+
 #endif

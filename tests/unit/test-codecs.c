@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* test-codecs.c - codecs against zlib, libzstd and wimlib, and against damaged input */
 #include <lzo/lzo1x.h>
+#include <lz4.h>
+#include <lzma.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <zlib.h>
@@ -550,4 +552,82 @@ TEST(lzo_rle_knows_runs_of_zeros)
 	for (size_t i = 0; i < sizeof want; i++)
 		EXPECT_EQ(pl_unpack_lzo_rle.unpack(packed, sizeof packed, out, i, &n, &err),
 			  -EUCLEAN);
+}
+/* ---- pieces behind zeros ---- */
+
+#define PIECE   KIB(64)
+#define ROOM    KIB(128)
+#define PADDING 777
+
+static size_t
+pack_lz4(const uint8_t *in, size_t n, uint8_t *out)
+{
+	return (size_t)LZ4_compress_default((const char *)in, (char *)out, (int)n, ROOM);
+}
+
+static size_t
+pack_microlzma(const uint8_t *in, size_t n, uint8_t *out)
+{
+	lzma_stream s = LZMA_STREAM_INIT;
+	lzma_options_lzma options;
+
+	lzma_lzma_preset(&options, 1);
+	EXPECT_EQ(lzma_microlzma_encoder(&s, &options), LZMA_OK);
+	s.next_in = in;
+	s.avail_in = n;
+	s.next_out = out;
+	s.avail_out = ROOM;
+	EXPECT_EQ(lzma_code(&s, LZMA_FINISH), LZMA_STREAM_END);
+	lzma_end(&s);
+	return ROOM - s.avail_out;
+}
+
+static size_t
+pack_deflate(const uint8_t *in, size_t n, uint8_t *out)
+{
+	return pl_codec_deflate.encode(6, in, n, out, ROOM);
+}
+
+static size_t
+pack_zstd(const uint8_t *in, size_t n, uint8_t *out)
+{
+	return ZSTD_compress(out, ROOM, in, n, 3);
+}
+
+/* A piece decodes whole and in part, and not to more than it holds. */
+TEST(padded_pieces_are_decoded_from_behind_their_zeros)
+{
+	const struct {
+		const struct pl_decoder *decoder;
+		size_t (*pack)(const uint8_t *in, size_t n, uint8_t *out);
+		size_t zeros;
+	} rows[] = {
+		{ pl_decoder_lz4_from_start, pack_lz4, 0 },
+		{ pl_decoder_padded_lz4, pack_lz4, PADDING },
+		{ pl_decoder_padded_lz4, pack_lz4, 0 },
+		{ pl_decoder_padded_microlzma, pack_microlzma, PADDING },
+		{ pl_decoder_padded_deflate, pack_deflate, PADDING },
+		{ pl_decoder_padded_zstd, pack_zstd, PADDING },
+	};
+	PL_AUTOFREE uint8_t *in = make_content(TEXT, PIECE), *packed = malloc(ROOM + PADDING);
+	PL_AUTOFREE uint8_t *out = malloc(PIECE);
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		static const size_t wanted[] = { PIECE, PIECE - 1, 100, 1 };
+		struct platter_error err = PLATTER_ERROR_INIT;
+		size_t zeros = rows[i].zeros, n;
+
+		memset(packed, 0, zeros);
+		n = zeros + rows[i].pack(in, PIECE, packed + zeros);
+		for (size_t k = 0; k < ARRAY_SIZE(wanted); k++) {
+			EXPECT_OK(
+				decoder_guarded(rows[i].decoder, packed, n, out, wanted[k], &err));
+			EXPECT(!memcmp(in, out, wanted[k]));
+		}
+		EXPECT_EQ(decoder_guarded(rows[i].decoder, packed, n, NULL, PIECE + 1, &err),
+			  -EUCLEAN);
+		EXPECT_EQ(decoder_guarded(rows[i].decoder, packed, n / 2, NULL, PIECE, &err),
+			  -EUCLEAN);
+		EXPECT_EQ(decoder_guarded(rows[i].decoder, packed, zeros, NULL, 1, &err), -EUCLEAN);
+	}
 }
