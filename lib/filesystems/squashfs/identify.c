@@ -16,21 +16,23 @@ enum {
 	SQ_MINOR = 30,
 	SQ_BYTES_USED = 40
 };
-/* Version 3, whose fields are not aligned. */
+/* Versions 1 to 3, whose fields are not aligned. */
 enum {
-	SQ3_BLOCK_BITS = 34,
-	SQ3_TIME = 39,
-	SQ3_BYTES_USED = 63
+	SQ_OLD_BYTES_USED = 8,
+	SQ_OLD_BLOCK_BITS = 34,
+	SQ_OLD_TIME = 39,
+	SQ_3_BYTES_USED = 63
 };
 
 static int
 squashfs3_identify(struct pl_disk *disk, struct pl_content *c, bool big_endian)
 {
 	const uint8_t *sb = c->head;
-	unsigned major = big_endian ? get_be16(sb + SQ_MAJOR) : get_le16(sb + SQ_MAJOR);
-	unsigned minor = big_endian ? get_be16(sb + SQ_MINOR) : get_le16(sb + SQ_MINOR);
-	unsigned bits = big_endian ? get_be16(sb + SQ3_BLOCK_BITS) : get_le16(sb + SQ3_BLOCK_BITS);
-	uint64_t used = big_endian ? get_be64(sb + SQ3_BYTES_USED) : get_le64(sb + SQ3_BYTES_USED);
+	unsigned major = (unsigned)sq_bits(big_endian, sb, SQ_MAJOR * 8, 16);
+	unsigned minor = (unsigned)sq_bits(big_endian, sb, SQ_MINOR * 8, 16);
+	unsigned bits = (unsigned)sq_bits(big_endian, sb, SQ_OLD_BLOCK_BITS * 8, 16);
+	uint64_t used = major == 3 ? sq_bits(big_endian, sb, SQ_3_BYTES_USED * 8, 64)
+				   : sq_bits(big_endian, sb, SQ_OLD_BYTES_USED * 8, 32);
 
 	if (major < 1 || major > 3)
 		return -ENOENT;
@@ -38,10 +40,16 @@ squashfs3_identify(struct pl_disk *disk, struct pl_content *c, bool big_endian)
 	c->content.name = "squashfs3";
 	c->content.free = 0;
 	pl_fact_text(&c->facts, "version", "version", "%u.%u", major, minor);
-	if (major == 3 && bits >= 12 && bits <= 20) {
+	pl_fact_text(&c->facts, "byte_order", "byte order",
+		     big_endian ? "big-endian" : "little-endian");
+	if (bits >= 12 && bits <= 20) {
 		pl_super_size(disk, c, 0, used, 1);
 		c->content.block_size = 1u << bits;
 	}
+	pl_fact_number(&c->facts, "inodes", "files and folders",
+		       sq_bits(big_endian, sb, SQ_INODES * 8, 32));
+	pl_fact_time(&c->facts, "created", "created",
+		     (int64_t)sq_bits(big_endian, sb, SQ_OLD_TIME * 8, 32));
 	return 0;
 }
 

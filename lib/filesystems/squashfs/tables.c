@@ -46,12 +46,15 @@ static int
 unpack(struct squashfs *fs, struct kept *k, uint64_t block, struct platter_error *err)
 {
 	uint8_t stored[SQ_METADATA], head[2];
+	uint64_t at = block + fs->head_size;
 	size_t length, n = 0;
+	uint16_t told;
 	int r = pl_meta_read(fs->volume.meta, head, sizeof head, block, err);
 
 	if (r < 0)
 		return r;
-	length = get_le16(head) & ~IS_STORED_AS_IS;
+	told = fs->big_endian ? get_be16(head) : get_le16(head);
+	length = told & ~IS_STORED_AS_IS;
 	if (!length || length > SQ_METADATA)
 		return pl_corrupt(err, block, "table block of %zu bytes, limit is %d", length,
 				  SQ_METADATA);
@@ -60,10 +63,10 @@ unpack(struct squashfs *fs, struct kept *k, uint64_t block, struct platter_error
 	if (!k->bytes)
 		return pl_no_memory(err);
 	k->length = 0;
-	r = pl_meta_read(fs->volume.meta, stored, length, block + 2, err);
+	r = pl_meta_read(fs->volume.meta, stored, length, at, err);
 	if (r < 0)
 		return r;
-	if (get_le16(head) & IS_STORED_AS_IS)
+	if (told & IS_STORED_AS_IS)
 		memcpy(k->bytes, stored, n = length);
 	else
 		r = fs->unpacker->unpack(stored, length, k->bytes, SQ_METADATA, &n, err);
@@ -73,7 +76,7 @@ unpack(struct squashfs *fs, struct kept *k, uint64_t block, struct platter_error
 		return r;
 	}
 	k->block = block;
-	k->next = block + 2 + length;
+	k->next = at + length;
 	k->length = (uint32_t)n;
 	return 0;
 }
@@ -128,11 +131,27 @@ sq_entry(struct squashfs *fs, uint64_t list, uint32_t index, void *buf, size_t s
 	uint32_t each = (uint32_t)(SQ_METADATA / size);
 	struct sq_position at = { .offset = (uint32_t)(index % each * size) };
 	uint8_t pointer[8];
-	int r = pl_meta_read(fs->volume.meta, pointer, sizeof pointer, list + index / each * 8ull,
-			     err);
+	int r = pl_meta_read(fs->volume.meta, pointer, fs->pointer_size,
+			     list + (uint64_t)(index / each) * fs->pointer_size, err);
 
 	if (r < 0)
 		return r;
-	at.block = get_le64(pointer);
+	at.block = sq_bits(fs->big_endian, pointer, 0, fs->pointer_size * 8u);
 	return sq_read(fs, &at, buf, size, err);
+}
+
+uint64_t
+sq_bits(bool big_endian, const uint8_t *b, unsigned at, unsigned n)
+{
+	uint64_t value = 0;
+
+	for (unsigned k = 0; k < n; k++) {
+		unsigned bit = at + k;
+
+		if (big_endian)
+			value = value << 1 | (b[bit / 8] >> (7 - bit % 8) & 1);
+		else
+			value |= (uint64_t)(b[bit / 8] >> bit % 8 & 1) << k;
+	}
+	return value;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * squashfs/volume.c - the files of SquashFS 4.0, little-endian
+ * squashfs/volume.c - the files of SquashFS
  *
  * Inodes, folders, IDs and extended attributes are in tables of compressed blocks (tables.c).
  * A file's contents are compressed block by block, whose stored lengths the inode lists; what is
@@ -14,58 +14,11 @@
 
 #include "content.h"
 
-enum {
-	SB_INODES = 4,
-	SB_TIME = 8,
-	SB_BLOCK_SIZE = 12,
-	SB_FRAGMENTS = 16,
-	SB_COMPRESSION = 20,
-	SB_BLOCK_BITS = 22,
-	SB_FLAGS = 24,
-	SB_IDS = 26,
-	SB_MAJOR = 28,
-	SB_ROOT = 32,
-	SB_BYTES_USED = 40,
-	SB_ID_TABLE = 48,
-	SB_XATTR_TABLE = 56,
-	SB_INODE_TABLE = 64,
-	SB_FOLDER_TABLE = 72,
-	SB_FRAGMENT_TABLE = 80,
-	SB_SIZE = 96,
-};
-
-enum {
-	TYPE_FOLDER = 1,
-	TYPE_FILE,
-	TYPE_SYMLINK,
-	TYPE_BLOCK,
-	TYPE_CHARACTER,
-	TYPE_FIFO,
-	TYPE_SOCKET,
-	EXTENDED = 7, /* more: the same with more fields */
-	MAX_TYPE = 14,
-};
-
-#define NO_FRAGMENT 0xffffffffu
-#define NO_XATTRS   0xffffffffu
-
-/* Of a block's stored length: it is not compressed. */
-#define STORED_AS_IS (1u << 24)
+#define SB_MAJOR    28
+#define SQ_MAX_NAME 256
 
 /* 8 TiB in blocks of 128 KiB. */
 #define MAX_BLOCKS (1u << 26)
-
-struct inode {
-	unsigned type; /* a basic one */
-	uint16_t mode, uid, gid;
-	uint32_t mtime, number, links, xattr;
-	uint64_t size;
-	uint64_t start;    /* of a file: its blocks on the disk; of a folder: its block, */
-	uint32_t offset;   /* and byte in that; of a file: in its fragment */
-	uint32_t fragment; /* NO_FRAGMENT: none */
-	uint32_t device;
-	struct sq_position rest; /* what follows: block lengths, or a link's target */
-};
 
 static struct squashfs *
 squashfs_of(struct pl_volume *v)
@@ -73,127 +26,16 @@ squashfs_of(struct pl_volume *v)
 	return pl_container_of(v, struct squashfs, volume);
 }
 
-/* The fields of each type behind the common ones, at the specification's offsets less 16. */
 static int
-decode_inode(struct squashfs *fs, struct inode *i, unsigned type, struct sq_position *at,
-	     struct platter_error *err)
-{
-	static const size_t lengths[MAX_TYPE + 1] = { 0,  16, 16, 8,  8,  8, 4, 4,
-						      24, 40, 8,  12, 12, 8, 8 };
-	uint8_t b[40];
-	int r = sq_read(fs, at, b, lengths[type], err);
-
-	if (r < 0)
-		return r;
-	i->links = 1;
-	i->xattr = NO_XATTRS;
-	i->fragment = NO_FRAGMENT;
-	switch (type) {
-	case TYPE_FOLDER:
-		i->start = get_le32(b);
-		i->links = get_le32(b + 4);
-		i->size = get_le16(b + 8);
-		i->offset = get_le16(b + 10);
-		break;
-	case EXTENDED + TYPE_FOLDER:
-		i->links = get_le32(b);
-		i->size = get_le32(b + 4);
-		i->start = get_le32(b + 8);
-		i->offset = get_le16(b + 18);
-		i->xattr = get_le32(b + 20);
-		break;
-	case TYPE_FILE:
-		i->start = get_le32(b);
-		i->fragment = get_le32(b + 4);
-		i->offset = get_le32(b + 8);
-		i->size = get_le32(b + 12);
-		break;
-	case EXTENDED + TYPE_FILE:
-		i->start = get_le64(b);
-		i->size = get_le64(b + 8);
-		i->links = get_le32(b + 24);
-		i->fragment = get_le32(b + 28);
-		i->offset = get_le32(b + 32);
-		i->xattr = get_le32(b + 36);
-		break;
-	case TYPE_SYMLINK:
-	case EXTENDED + TYPE_SYMLINK:
-		i->links = get_le32(b);
-		i->size = get_le32(b + 4);
-		break;
-	case EXTENDED + TYPE_BLOCK:
-	case EXTENDED + TYPE_CHARACTER: i->xattr = get_le32(b + 8); __attribute__((fallthrough));
-	case TYPE_BLOCK:
-	case TYPE_CHARACTER:
-		i->links = get_le32(b);
-		i->device = get_le32(b + 4);
-		break;
-	default:
-		i->links = get_le32(b);
-		if (type > EXTENDED)
-			i->xattr = get_le32(b + 4);
-	}
-	i->rest = *at;
-	return 0;
-}
-
-/* A symbolic link's extended attributes stand behind its target. */
-static int
-read_link_xattr(struct squashfs *fs, struct inode *i, struct platter_error *err)
-{
-	struct sq_position at = i->rest;
-	uint8_t b[4];
-	int r = i->size > PL_MAX_TARGET ? 0 : sq_read(fs, &at, NULL, (size_t)i->size, err);
-
-	if (r == 0 && i->size <= PL_MAX_TARGET)
-		r = sq_read(fs, &at, b, sizeof b, err);
-	if (r == 0 && i->size <= PL_MAX_TARGET)
-		i->xattr = get_le32(b);
-	return r;
-}
-
-static int
-read_inode(struct squashfs *fs, struct pl_node_id id, struct inode *ret, struct platter_error *err)
+read_inode(struct squashfs *fs, struct pl_node_id id, struct sq_inode *ret,
+	   struct platter_error *err)
 {
 	struct sq_position at = { fs->inodes + (id.inode >> 16), id.inode & 0xffff };
-	uint8_t b[16];
-	unsigned type;
-	int r;
 
 	if (id.inode >> 48)
 		return pl_corrupt(err, fs->inodes, "inode at byte %" PRIu64 " of its table",
 				  id.inode >> 16);
-	r = sq_read(fs, &at, b, sizeof b, err);
-	if (r < 0)
-		return r;
-	type = get_le16(b);
-	if (!type || type > MAX_TYPE)
-		return pl_corrupt(err, at.block, "inode of type %u", type);
-	*ret = (struct inode){
-		.type = type > EXTENDED ? type - EXTENDED : type,
-		.mode = get_le16(b + 2),
-		.uid = get_le16(b + 4),
-		.gid = get_le16(b + 6),
-		.mtime = get_le32(b + 8),
-		.number = get_le32(b + 12),
-	};
-	r = decode_inode(fs, ret, type, &at, err);
-	if (r == 0 && type == EXTENDED + TYPE_SYMLINK)
-		r = read_link_xattr(fs, ret, err);
-	return r;
-}
-
-static int
-read_id(struct squashfs *fs, uint16_t index, uint32_t *ret, struct platter_error *err)
-{
-	uint8_t b[4];
-	int r;
-
-	if (index >= fs->nr_ids)
-		return pl_corrupt(err, fs->ids, "owner %u of %" PRIu32, index, fs->nr_ids);
-	r = sq_entry(fs, fs->ids, index, b, sizeof b, err);
-	*ret = get_le32(b);
-	return r;
+	return fs->layout->inode(fs, &at, ret, err);
 }
 
 static const enum platter_file_type types[] = {
@@ -211,20 +53,19 @@ squashfs_stat(struct pl_volume *v, struct pl_node_id id, struct platter_file *re
 	      struct platter_error *err)
 {
 	struct squashfs *fs = squashfs_of(v);
-	struct inode i;
+	struct sq_inode i;
 	int r = read_inode(fs, id, &i, err);
 
 	if (r == 0)
-		r = read_id(fs, i.uid, &ret->uid, err);
-	if (r == 0)
-		r = read_id(fs, i.gid, &ret->gid, err);
+		r = fs->layout->owners(fs, &i, &ret->uid, &ret->gid, err);
 	if (r < 0)
 		return r;
 	ret->type = types[i.type];
 	ret->has_mode = ret->has_owner = true;
 	ret->mode = i.mode & 07777;
 	ret->links = i.links;
-	ret->inode = i.number;
+	if (i.number)
+		ret->inode = i.number;
 	ret->size = i.type == TYPE_FILE || i.type == TYPE_SYMLINK ? i.size : 0;
 	/* As Linux encodes device numbers. */
 	ret->major = (i.device >> 8) & 0xfff;
@@ -238,35 +79,30 @@ static int
 list_run(struct squashfs *fs, struct sq_position *at, uint64_t *left, pl_entry_fn *fn,
 	 void *closure, struct platter_error *err)
 {
-	uint8_t head[12], b[8];
-	char name[65536];
-	uint32_t count;
-	int r = sq_read(fs, at, head, sizeof head, err);
+	char name[SQ_MAX_NAME];
+	struct sq_run run;
+	int r = fs->layout->run(fs, at, &run, err);
 
 	if (r < 0)
 		return r;
-	count = get_le32(head);
-	if (count > 255)
-		return pl_corrupt(err, at->block, "%" PRIu32 " entries in a run, limit is 255",
-				  count);
-	*left -= PL_MIN(*left, sizeof head);
-	for (uint32_t i = 0; i <= count && r == 0; i++) {
+	*left -= PL_MIN(*left, run.size);
+	for (uint32_t i = 0; i < run.nr_entries && r == 0; i++) {
+		struct sq_entry_head head;
 		struct pl_entry e = { .name = name };
-		unsigned type;
 
-		r = sq_read(fs, at, b, sizeof b, err);
+		r = fs->layout->entry(fs, at, &head, err);
 		if (r < 0)
 			break;
-		e.length = get_le16(b + 6) + 1u;
-		if (e.length + sizeof b > *left || e.length > 256)
+		if (head.length + head.size > *left || head.length > sizeof name)
 			return pl_corrupt(err, at->block,
 					  "name of %zu bytes in a folder with room for %" PRIu64,
-					  e.length, *left);
-		*left -= e.length + sizeof b;
-		r = sq_read(fs, at, name, e.length, err);
-		type = get_le16(b + 4);
-		e.type = type && type <= TYPE_SOCKET ? types[type] : PLATTER_FILE_UNKNOWN;
-		e.id.inode = (uint64_t)get_le32(head + 4) << 16 | get_le16(b);
+					  head.length, *left);
+		*left -= head.length + head.size;
+		r = sq_read(fs, at, name, head.length, err);
+		e.length = head.length;
+		e.type = head.type && head.type <= TYPE_SOCKET ? types[head.type]
+							       : PLATTER_FILE_UNKNOWN;
+		e.id.inode = (uint64_t)run.block << 16 | head.offset;
 		if (r == 0)
 			r = fn(closure, &e, err);
 	}
@@ -279,7 +115,7 @@ squashfs_list(struct pl_volume *v, struct pl_node_id folder, pl_entry_fn *fn, vo
 {
 	struct squashfs *fs = squashfs_of(v);
 	struct sq_position at;
-	struct inode i;
+	struct sq_inode i;
 	uint64_t left;
 	int r = read_inode(fs, folder, &i, err);
 
@@ -288,8 +124,7 @@ squashfs_list(struct pl_volume *v, struct pl_node_id folder, pl_entry_fn *fn, vo
 	if (i.type != TYPE_FOLDER)
 		return pl_fail(err, -ENOTDIR, "the node is no folder");
 	at = (struct sq_position){ fs->folders + i.start, i.offset };
-	/* It counts 3 bytes for "." and "..", which are not stored. */
-	left = i.size > 3 ? i.size - 3 : 0;
+	left = i.size;
 	while (left && r == 0)
 		r = list_run(fs, &at, &left, fn, closure, err);
 	return r;
@@ -298,7 +133,7 @@ squashfs_list(struct pl_volume *v, struct pl_node_id folder, pl_entry_fn *fn, vo
 static int
 squashfs_read_link(struct pl_volume *v, struct pl_node_id id, char **ret, struct platter_error *err)
 {
-	struct inode i;
+	struct sq_inode i;
 	int r = read_inode(squashfs_of(v), id, &i, err);
 
 	if (r < 0)
@@ -320,7 +155,7 @@ squashfs_read_link(struct pl_volume *v, struct pl_node_id id, char **ret, struct
 
 /* The blocks of a file that are its own. */
 static int
-add_blocks(struct squashfs *fs, const struct inode *i, uint64_t nr, struct pl_runs *runs,
+add_blocks(struct squashfs *fs, const struct sq_inode *i, uint64_t nr, struct pl_runs *runs,
 	   struct platter_error *err)
 {
 	uint32_t block_size = fs->volume.block_size;
@@ -336,20 +171,19 @@ add_blocks(struct squashfs *fs, const struct inode *i, uint64_t nr, struct pl_ru
 			.stored = stored,
 			.kind = PLATTER_DATA,
 		};
-		uint8_t b[4];
-		uint32_t length;
+		uint32_t told, length;
 
-		r = sq_read(fs, &at, b, sizeof b, err);
+		r = fs->layout->block_length(fs, &at, &told, err);
 		if (r < 0)
 			break;
-		length = get_le32(b) & (STORED_AS_IS - 1);
+		length = told & (STORED_AS_IS - 1);
 		if (!length)
 			continue;
-		if (length > block_size || (get_le32(b) & STORED_AS_IS && length < run.length))
+		if (length > block_size || (told & STORED_AS_IS && length < run.length))
 			return pl_corrupt(err, at.block,
 					  "block of %" PRIu32 " bytes for %" PRIu64 " of a file",
 					  length, run.length);
-		if (!(get_le32(b) & STORED_AS_IS)) {
+		if (!(told & STORED_AS_IS)) {
 			run.decoder = &fs->unpacker->decoder;
 			run.stored_length = length;
 			run.chunk_length = (uint32_t)run.length;
@@ -362,7 +196,7 @@ add_blocks(struct squashfs *fs, const struct inode *i, uint64_t nr, struct pl_ru
 
 /* The end of a file, in a fragment that it shares. */
 static int
-add_tail(struct squashfs *fs, const struct inode *i, struct pl_runs *runs,
+add_tail(struct squashfs *fs, const struct sq_inode *i, struct pl_runs *runs,
 	 struct platter_error *err)
 {
 	uint32_t block_size = fs->volume.block_size;
@@ -397,7 +231,7 @@ squashfs_open_file(struct pl_volume *v, struct pl_node_id id, const char *stream
 	struct squashfs *fs = squashfs_of(v);
 	struct pl_runs runs = { 0 };
 	uint64_t nr;
-	struct inode i;
+	struct sq_inode i;
 	int r = read_inode(fs, id, &i, err);
 
 	if (r < 0)
@@ -488,7 +322,6 @@ static int
 find_fragment(struct fragments *f, uint64_t index, struct fragment *ret, struct platter_error *err)
 {
 	struct squashfs *fs = f->fs;
-	uint8_t b[16];
 	int r;
 
 	pthread_mutex_lock(&f->lock);
@@ -496,10 +329,9 @@ find_fragment(struct fragments *f, uint64_t index, struct fragment *ret, struct 
 	pthread_mutex_unlock(&f->lock);
 	if (ret->length)
 		return 0;
-	r = sq_entry(fs, fs->fragment_table, (uint32_t)index, b, sizeof b, err);
+	r = fs->layout->fragment(fs, (uint32_t)index, &ret->start, &ret->length, err);
 	if (r < 0)
 		return r;
-	*ret = (struct fragment){ get_le64(b), get_le32(b + 8) };
 	if (!(ret->length & (STORED_AS_IS - 1)) ||
 	    (ret->length & (STORED_AS_IS - 1)) > f->block_size)
 		return pl_corrupt(err, PLATTER_NO_OFFSET,
@@ -638,7 +470,7 @@ squashfs_xattrs(struct pl_volume *v, struct pl_node_id id, pl_attribute_fn *fn, 
 {
 	struct squashfs *fs = squashfs_of(v);
 	struct sq_position at;
-	struct inode i;
+	struct sq_inode i;
 	uint8_t b[16];
 	int r = read_inode(fs, id, &i, err);
 
@@ -682,53 +514,49 @@ static const struct pl_volume_ops squashfs_ops = {
 };
 
 static int
-read_superblock(struct squashfs *fs, struct platter_error *err)
+choose_layout(struct squashfs *fs, struct platter_error *err)
 {
-	static const struct pl_unpacker *const unpackers[] = {
-		NULL,          &pl_unpack_zlib, &pl_unpack_lzma, &pl_unpack_lzo,
-		&pl_unpack_xz, &pl_unpack_lz4,  &pl_unpack_zstd,
-	};
-	struct pl_volume *v = &fs->volume;
-	uint8_t sb[SB_SIZE], b[16];
-	int r = pl_meta_read(v->meta, sb, sizeof sb, 0, err);
+	uint8_t sb[SB_MAJOR + 2];
+	int r = pl_meta_read(fs->volume.meta, sb, sizeof sb, 0, err);
 
 	if (r < 0)
 		return r;
-	if (memcmp(sb, "hsqs", 4) != 0 || get_le16(sb + SB_MAJOR) != 4)
-		return !memcmp(sb, "hsqs", 4) || !memcmp(sb, "sqsh", 4)
-			       ? pl_unsupported(
-					 err, SB_MAJOR,
-					 "the files of SquashFS before version 4 are not read")
-			       : pl_corrupt(err, 0, "no SquashFS: it does not begin with 'hsqs'");
-	fs->codec = get_le16(sb + SB_COMPRESSION);
-	if (!fs->codec || fs->codec >= ARRAY_SIZE(unpackers))
-		return pl_unsupported(err, SB_COMPRESSION, "SquashFS compressed by method %u",
-				      fs->codec);
-	fs->unpacker = unpackers[fs->codec];
-	v->block_size = get_le32(sb + SB_BLOCK_SIZE);
+	if (!memcmp(sb, "shsq", 4) || !memcmp(sb, "qshs", 4))
+		return pl_unsupported(err, 0, "SquashFS compressed by a vendor's form of LZMA");
+	if (memcmp(sb, "hsqs", 4) != 0 && memcmp(sb, "sqsh", 4) != 0)
+		return pl_corrupt(err, 0, "no SquashFS: it does not begin with 'hsqs'");
+	fs->big_endian = sb[0] == 's';
+	fs->version = (uint16_t)sq_bits(fs->big_endian, sb, SB_MAJOR * 8, 16);
+	if (!fs->version || fs->version > 4 || (fs->version == 4 && fs->big_endian))
+		return pl_unsupported(err, SB_MAJOR, "SquashFS of version %u", fs->version);
+	fs->layout = fs->version == 4 ? &sq_layout_4 : &sq_layout_old;
+	return 0;
+}
+
+static int
+read_superblock(struct squashfs *fs, struct platter_error *err)
+{
+	struct pl_volume *v = &fs->volume;
+	uint8_t b[16];
+	int r = choose_layout(fs, err);
+
+	if (r == 0)
+		r = fs->layout->superblock(fs, err);
+	if (r < 0)
+		return r;
 	if (v->block_size < 4096 || v->block_size > MIB(1) || !pl_is_power_of_two(v->block_size))
-		return pl_corrupt(err, SB_BLOCK_SIZE, "block size %" PRIu32, v->block_size);
-	fs->nr_inodes = get_le32(sb + SB_INODES);
-	fs->nr_fragments = get_le32(sb + SB_FRAGMENTS);
-	fs->nr_ids = get_le16(sb + SB_IDS);
-	fs->created = get_le32(sb + SB_TIME);
-	fs->flags = get_le16(sb + SB_FLAGS);
-	fs->ids = get_le64(sb + SB_ID_TABLE);
-	fs->inodes = get_le64(sb + SB_INODE_TABLE);
-	fs->folders = get_le64(sb + SB_FOLDER_TABLE);
-	fs->fragment_table = get_le64(sb + SB_FRAGMENT_TABLE);
-	fs->xattr_ids = get_le64(sb + SB_XATTR_TABLE);
+		return pl_corrupt(err, 0, "SquashFS block size %" PRIu32, v->block_size);
 	/* Offsets in a table are below 2^48; what is larger would wrap. */
-	if (fs->inodes > INT64_MAX || fs->folders > INT64_MAX || fs->ids > INT64_MAX)
-		return pl_corrupt(err, SB_INODE_TABLE, "table at byte %" PRIu64, fs->inodes);
-	/* Each takes 16 bytes in the table, which compresses by less than a thousand. */
-	if (fs->nr_fragments > pl_disk_size(v->disk) / 16 * 1000 + 512 ||
+	if (fs->inodes > INT64_MAX || fs->folders > INT64_MAX || fs->ids > INT64_MAX ||
+	    fs->groups > INT64_MAX)
+		return pl_corrupt(err, 0, "SquashFS table at byte %" PRIu64, fs->inodes);
+	/* Each takes 8 bytes or more in the table, which compresses by less than a thousand. */
+	if (fs->nr_fragments > pl_disk_size(v->disk) / 8 * 1000 + 1024 ||
 	    fs->fragment_table > INT64_MAX)
 		fs->nr_fragments = 0;
-	v->size = PL_MIN(v->size, get_le64(sb + SB_BYTES_USED));
+	v->size = PL_MIN(v->size, fs->bytes);
 	v->free = 0;
 	v->state = PLATTER_STATE_CLEAN;
-	v->root.inode = get_le64(sb + SB_ROOT);
 	if (fs->xattr_ids > INT64_MAX)
 		return 0;
 	r = pl_meta_read(v->meta, b, sizeof b, fs->xattr_ids, err);
@@ -760,7 +588,7 @@ pl_squashfs_open(const struct pl_volume_request *request, struct pl_volume **ret
 	if (r == 0)
 		r = squashfs_stat(&fs->volume, fs->volume.root, &root, err);
 	if (r == 0 && root.type != PLATTER_FILE_FOLDER)
-		r = pl_corrupt(err, SB_ROOT, "the root of SquashFS is no folder");
+		r = pl_corrupt(err, PLATTER_NO_OFFSET, "the root of SquashFS is no folder");
 	if (r < 0)
 		squashfs_free(&fs->volume);
 	else
