@@ -25,6 +25,9 @@ enum {
 /* Read at a time; an identifier is at most a block. */
 #define WINDOW (UDF_MAX_BLOCK + KIB(8))
 
+/* How far behind damage another identifier is looked for. */
+#define SEARCH MIB(16)
+
 struct window {
 	const struct udf *fs;
 	const struct pl_runs *runs;
@@ -80,11 +83,13 @@ decode_entry(const struct udf *fs, const uint8_t *p, size_t room, uint64_t pos,
 	return pl_udf_check_tag(fs, p, length, TAG_FILE_IDENTIFIER, get_le32(p + 12), 0, err);
 }
 
-/* Nothing marks where the next one begins but its tag, at a multiple of 4. */
+/* Nothing marks where the next one begins but its tag, at a multiple of 4; the end if none is near. */
 static uint64_t
 find_next(struct window *w, uint64_t pos)
 {
-	for (pos += 4; pos < w->size; pos += 4) {
+	uint64_t end = w->size - pos > SEARCH ? pos + SEARCH : w->size;
+
+	for (pos += 4; pos < end; pos += 4) {
 		struct udf_entry e;
 		size_t length;
 
@@ -92,16 +97,17 @@ find_next(struct window *w, uint64_t pos)
 			pos = pl_round_up(pos + 1, w->fs->block_size) - 4;
 			continue;
 		}
-		if (pl_is_zero(w->bytes + (pos - w->start), (size_t)(w->end - pos))) {
+		/* Looked at once for each window. */
+		if (pos == w->start && pl_is_zero(w->bytes, (size_t)(w->end - pos))) {
 			pos = pl_round_down(w->end - 4, 4);
 			continue;
 		}
 		if (get_le16(w->bytes + (pos - w->start)) == TAG_FILE_IDENTIFIER &&
 		    decode_entry(w->fs, w->bytes + (pos - w->start), (size_t)(w->end - pos), pos,
 				 &e, &length, NULL) == 0)
-			break;
+			return pos;
 	}
-	return pos;
+	return w->size;
 }
 
 static int
@@ -117,8 +123,8 @@ walk(struct window *w, udf_entry_fn *fn, void *closure, struct platter_error *er
 		int r = fill_window(w, pos, w->fs->block_size, why);
 
 		/* Zeros up to the end are room for more, in whole blocks. */
-		if (r == 0 && pl_is_zero(w->bytes + (pos - w->start), (size_t)(w->end - pos)) &&
-		    w->end == w->size)
+		if (r == 0 && w->end == w->size &&
+		    pl_is_zero(w->bytes + (pos - w->start), (size_t)(w->end - pos)))
 			break;
 		if (r == 0)
 			r = decode_entry(w->fs, w->bytes + (pos - w->start), (size_t)(w->end - pos),
