@@ -39,9 +39,6 @@ enum {
 
 #define MAX_NAME 256
 
-/* A folder of more is taken for a loop: 16 bytes each would fill 256 MiB. */
-#define MAX_ENTRIES (16u << 20)
-
 struct romfs {
 	struct pl_volume volume;
 };
@@ -137,12 +134,14 @@ romfs_list(struct pl_volume *v, struct pl_node_id folder, pl_entry_fn *fn, void 
 	if (h.type != TYPE_FOLDER)
 		return pl_fail_at(err, -ENOTDIR, at, "romfs node is no folder");
 	at = h.spec & ~15u;
-	for (uint32_t i = 0; at && r == 0; i++) {
+	/* A chain that comes back to an entry passed at a power of two is a loop (Brent). */
+	for (uint64_t i = 1, passed = 0; at && r == 0; i++) {
 		struct pl_entry e = { .name = h.name };
 
-		if (i == MAX_ENTRIES)
-			return pl_corrupt(err, at, "romfs folder of more than %u entries",
-					  MAX_ENTRIES);
+		if (at == passed)
+			return pl_corrupt(err, at, "romfs folder whose entries go in a circle");
+		if ((i & (i - 1)) == 0)
+			passed = at;
 		r = read_header(v, at, &h, err);
 		if (r < 0)
 			break;
