@@ -1,27 +1,30 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* hash.c - several hashes of one stream of bytes (OpenSSL does the work) */
+/* hash.c - several hashes of one stream of bytes (OpenSSL does the work, but for CRC-32) */
 #include "hash.h"
 
 #include <ctype.h>
 #include <openssl/evp.h>
 
 #include "bytes.h"
+#include "checksums.h"
 
 /* Runs of zeros are fed in pieces of this.  Not const: that would lie in the file. */
 static uint8_t zeros[MIB(1)];
 
-/* Our names and OpenSSL's. */
+/* Our names and OpenSSL's; NULL: CRC-32 as of zip. */
 static const struct {
 	const char *name, *evp;
 } known[] = {
 	{ "sha256", "SHA2-256" }, { "sha1", "SHA1" },       { "md5", "MD5" },
 	{ "sha512", "SHA2-512" }, { "sha384", "SHA2-384" }, { "blake2b512", "BLAKE2B-512" },
+	{ "crc32", NULL },
 };
 
 struct one {
 	const char *name;
 	EVP_MD *md;
-	EVP_MD_CTX *ctx;
+	EVP_MD_CTX *ctx; /* NULL: */
+	uint32_t crc;
 	bool failed; /* reported by the absence of a result */
 };
 
@@ -49,7 +52,7 @@ unknown(const char *given, size_t n, struct platter_error *err)
 {
 	int r = pl_invalid(err, "unknown hash '%.*s'", (int)PL_MIN(n, (size_t)64), given);
 
-	pl_hint(err, "there are sha256, sha512, sha384, sha1, md5 and blake2b512");
+	pl_hint(err, "there are sha256, sha512, sha384, sha1, md5, blake2b512 and crc32");
 	return r;
 }
 
@@ -70,6 +73,8 @@ add(struct pl_hasher *h, const char *given, size_t n, struct platter_error *err)
 		return pl_invalid(err, "more than %d hashes at once", PLATTER_MAX_HASHES);
 	one->name = known[i].name;
 	h->nr++;
+	if (!known[i].evp)
+		return 0;
 	one->md = EVP_MD_fetch(NULL, known[i].evp, NULL);
 	if (!one->md)
 		return pl_unsupported(err, PLATTER_NO_OFFSET,
@@ -126,7 +131,9 @@ pl_hasher_update(struct pl_hasher *h, size_t index, const void *buf, size_t n)
 {
 	struct one *one = &h->hashes[index];
 
-	if (!EVP_DigestUpdate(one->ctx, buf, n))
+	if (!one->ctx)
+		one->crc = pl_crc32(one->crc, buf, n);
+	else if (!EVP_DigestUpdate(one->ctx, buf, n))
 		one->failed = true;
 }
 
@@ -141,6 +148,16 @@ pl_hasher_update_zeros(struct pl_hasher *h, size_t index, uint64_t n)
 	}
 }
 
+static bool
+finish(struct one *one, uint8_t sum[static EVP_MAX_MD_SIZE], unsigned *ret_n)
+{
+	if (one->ctx)
+		return !one->failed && EVP_DigestFinal_ex(one->ctx, sum, ret_n);
+	put_be32(sum, one->crc);
+	*ret_n = 4;
+	return true;
+}
+
 void
 pl_hasher_finish(struct pl_hasher *h, struct platter_hash ret[static PLATTER_MAX_HASHES],
 		 size_t *ret_nr)
@@ -153,7 +170,7 @@ pl_hasher_finish(struct pl_hasher *h, struct platter_hash ret[static PLATTER_MAX
 		struct platter_hash *out = &ret[nr];
 		unsigned n;
 
-		if (h->hashes[i].failed || !EVP_DigestFinal_ex(h->hashes[i].ctx, sum, &n))
+		if (!finish(&h->hashes[i], sum, &n))
 			continue;
 		*out = (struct platter_hash){ 0 };
 		strcpy(out->name, h->hashes[i].name);

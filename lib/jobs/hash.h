@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* hash.h - several hashes of one stream of bytes (OpenSSL does the work) */
+/* hash.h - several hashes of one stream of bytes (OpenSSL does the work, but for CRC-32) */
 #ifndef PL_HASH_H
 #define PL_HASH_H
 
@@ -9,7 +9,7 @@
 
 struct pl_hasher;
 
-/* `names`: "sha256,md5,sha1,sha512,blake2b512".  -EINVAL names what is not known. */
+/* `names`: "sha256,md5,sha1,sha512,sha384,blake2b512,crc32".  -EINVAL names what is not known. */
 int pl_hasher_new(const char *names, struct pl_hasher **ret, struct platter_error *err);
 void pl_hasher_free(struct pl_hasher *h);
 size_t pl_hasher_count(const struct pl_hasher *h);

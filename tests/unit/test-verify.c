@@ -166,7 +166,7 @@ TEST(unknown_hashes_are_refused)
 
 	make_raw();
 	EXPECT_OK(pl_place_open("disk.raw", NULL, 0, &place, &err));
-	EXPECT_EQ(pl_verify(place, "crc32", NULL, NULL, NULL, &result, &err), -EINVAL);
+	EXPECT_EQ(pl_verify(place, "crc64", NULL, NULL, NULL, &result, &err), -EINVAL);
 	pl_place_close(place);
 }
 
