@@ -147,6 +147,7 @@ take_volume(const struct platter_used_volume *volume, void *closure)
 	one->label = copied(volume->label);
 	one->whole = copied(volume->whole);
 	one->warning = copied(volume->warning);
+	one->logical = copied(volume->logical);
 }
 
 static void
@@ -157,8 +158,20 @@ volumes_done(struct volumes *v)
 		free((char *)(uintptr_t)v->list[i].label);
 		free((char *)(uintptr_t)v->list[i].whole);
 		free((char *)(uintptr_t)v->list[i].warning);
+		free((char *)(uintptr_t)v->list[i].logical);
 	}
 	free(v->list);
+}
+
+/* "2", "2/vg/root", "vg/root", "whole disk". */
+static char *
+part_text(const struct platter_used_volume *u)
+{
+	const char *logical = u->logical ? u->logical : "";
+
+	if (u->partition)
+		return text_of("%" PRIu32 "%s%s", u->partition, *logical ? "/" : "", logical);
+	return text_of("%s", *logical ? logical : "whole disk");
 }
 
 static void
@@ -172,11 +185,9 @@ say_left_out(FILE *to, const struct volumes *v, uint64_t unused)
 	table_init(&t, headings, ARRAY_SIZE(headings));
 	for (size_t i = 0; i < v->nr; i++) {
 		const struct platter_used_volume *u = &v->list[i];
+		AUTOFREE char *part = part_text(u);
 
-		if (u->partition)
-			table_cell(&t, "%" PRIu32, u->partition);
-		else
-			table_cell(&t, "whole disk");
+		table_cell(&t, "%s", part);
 		table_cell(&t, "%s", *u->content ? u->content : "unknown");
 		table_cell(&t, "%s", u->label);
 		table_cell(&t, "%s", size_text(u->size).text);
@@ -184,10 +195,15 @@ say_left_out(FILE *to, const struct volumes *v, uint64_t unused)
 		table_cell(&t, "%s%s", u->whole ? "kept whole: " : "", u->whole ? u->whole : "");
 	}
 	table_print(&t, to, "    ");
-	for (size_t i = 0; i < v->nr; i++)
+	for (size_t i = 0; i < v->nr; i++) {
+		AUTOFREE char *part = part_text(&v->list[i]);
+
 		if (v->list[i].warning)
-			say(stderr, "platter: warning: partition %" PRIu32 ": %s",
-			    v->list[i].partition, v->list[i].warning);
+			say(stderr, "platter: warning: %s%s: %s",
+			    v->list[i].logical ? "logical volume " : "partition ",
+			    v->list[i].logical || v->list[i].partition ? part : "0",
+			    v->list[i].warning);
+	}
 }
 
 static json_t *
@@ -207,6 +223,7 @@ json_volumes(const struct volumes *v)
 		json_put(one, "used", json_number(u->used));
 		json_put(one, "whole", json_text(u->whole));
 		json_put(one, "warning", json_text(u->warning));
+		json_put(one, "logical", json_text(u->logical));
 		json_array_append_new(array, one);
 	}
 	return array;

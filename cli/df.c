@@ -76,7 +76,49 @@ add_volume(struct filling *f, const char *place, struct platter_error *err)
 	return r;
 }
 
-/* Every partition of a disk whose files are read. */
+/* A disk, its partitions, their logical volumes, partitions of those. */
+#define MAX_LEVELS 4
+
+static void add_parts(struct filling *f, const char *place, const struct platter_description *d,
+		      unsigned level);
+
+/* What holds no files is no file system, or one that is not read; it may hold others. */
+static void
+add_part(struct filling *f, const char *place, bool divided, unsigned level)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+	struct platter_description *d;
+	struct platter_disk *disk;
+
+	if (add_volume(f, place, &err) == 0 || !divided || level == MAX_LEVELS ||
+	    try_open(f->args, place, &disk, &err) < 0)
+		return;
+	if (platter_describe(disk, &d, &err) == 0) {
+		add_parts(f, place, d, level);
+		platter_description_free(d);
+	}
+	platter_close(disk);
+}
+
+static void
+add_parts(struct filling *f, const char *place, const struct platter_description *d, unsigned level)
+{
+	for (size_t i = 0; d->nr_tables && i < d->tables[0].nr_partitions; i++) {
+		const struct platter_partition *p = &d->tables[0].partitions[i];
+		AUTOFREE char *inside = text_of("%s@%" PRIu32, place, p->number);
+
+		if (p->number)
+			add_part(f, inside, p->nr_contents && p->contents[0].nr_volumes, level + 1);
+	}
+	for (size_t i = 0; d->nr_contents && i < d->contents[0].nr_volumes; i++) {
+		const struct platter_logical_volume *v = &d->contents[0].volumes[i];
+
+		if (*v->place)
+			add_part(f, v->place, *v->table, level + 1);
+	}
+}
+
+/* Every partition and logical volume of a disk whose files are read. */
 static int
 add_partitions(struct filling *f, const char *place)
 {
@@ -90,14 +132,7 @@ add_partitions(struct filling *f, const char *place)
 		platter_close(disk);
 		return report(f->args, &err, "cannot describe '%s'", place);
 	}
-	for (size_t i = 0; d->nr_tables && i < d->tables[0].nr_partitions; i++) {
-		const struct platter_partition *p = &d->tables[0].partitions[i];
-		AUTOFREE char *inside = text_of("%s@%" PRIu32, place, p->number);
-
-		/* What holds no files is no file system, or one that is not read. */
-		if (p->number)
-			add_volume(f, inside, &err);
-	}
+	add_parts(f, place, d, 0);
 	platter_description_free(d);
 	platter_close(disk);
 	return STATUS_DONE;

@@ -15,11 +15,36 @@ json_warnings(const struct platter_facts *facts)
 	return array;
 }
 
+static json_t *json_contents(const struct platter_content *contents, size_t nr);
+
+static json_t *
+json_logical(const struct platter_logical_volume *v)
+{
+	json_t *one = json_object(), *table = json_null();
+
+	if (*v->table) {
+		table = json_object();
+		json_put(table, "name", json_text(v->table));
+		json_put(table, "partitions", json_number(v->nr_partitions));
+	}
+	json_put(one, "name", json_text(v->name));
+	json_put(one, "uuid", json_text(v->uuid));
+	json_put(one, "type", json_text(v->type));
+	json_put(one, "size", json_number(v->size));
+	json_put(one, "place", json_text(*v->place ? v->place : NULL));
+	json_put(one, "reason", json_text(*v->reason ? v->reason : NULL));
+	json_put(one, "table", table);
+	json_put(one, "contents", json_contents(v->contents, v->nr_contents));
+	return one;
+}
+
 static json_t *
 json_content(const struct platter_content *c)
 {
-	json_t *one = json_object();
+	json_t *one = json_object(), *volumes = json_array();
 
+	for (size_t i = 0; i < c->nr_volumes; i++)
+		json_array_append_new(volumes, json_logical(&c->volumes[i]));
 	json_put(one, "name", json_text(c->name));
 	json_put(one, "description", json_text(c->longname));
 	json_put(one, "usage", json_text(c->usage));
@@ -30,6 +55,7 @@ json_content(const struct platter_content *c)
 	json_put(one, "block_size", c->block_size ? json_number(c->block_size) : json_null());
 	json_put(one, "facts", json_facts(&c->facts));
 	json_put(one, "warnings", json_warnings(&c->facts));
+	json_put(one, "volumes", volumes);
 	return one;
 }
 
@@ -93,7 +119,7 @@ json_table(const struct platter_table *t)
 static json_t *
 json_layers(const struct platter_layer *layers, size_t nr)
 {
-	static const char *const kinds[] = { "storage", "format", "partition", "file" };
+	static const char *const kinds[] = { "storage", "format", "partition", "file", "logical" };
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < nr; i++) {

@@ -111,6 +111,17 @@ is_device(const struct platter_layer *layer)
 	return layer->kind == PLATTER_LAYER_STORAGE && !strcmp(layer->name, "block");
 }
 
+static const char *
+kind_text(enum platter_layer_kind kind)
+{
+	switch (kind) {
+	case PLATTER_LAYER_PARTITION: return "partition";
+	case PLATTER_LAYER_LOGICAL: return "logical volume";
+	case PLATTER_LAYER_FILE: return "file";
+	default: return "disk";
+	}
+}
+
 /* What the layer at `i` says of where the disk above it is: " in a QCOW2 image". */
 static char *
 where_text(const struct platter_layer *layers, size_t i)
@@ -121,10 +132,12 @@ where_text(const struct platter_layer *layers, size_t i)
 
 	if (l->kind == PLATTER_LAYER_PARTITION)
 		return text_of(" of a %s disk", below ? size_text(below->size).text : "larger");
+	if (l->kind == PLATTER_LAYER_LOGICAL)
+		return text_of(" on a %s physical volume",
+			       below ? size_text(below->size).text : "larger");
 	if (l->kind == PLATTER_LAYER_FILE)
 		return text_of(" on a %s %s", below ? size_text(below->size).text : "larger",
-			       below && below->kind == PLATTER_LAYER_PARTITION ? "partition"
-									       : "disk");
+			       below ? kind_text(below->kind) : "disk");
 	if (is_device(l))
 		return text_of(" on the device %s", l->place);
 	if (l->kind == PLATTER_LAYER_STORAGE)
@@ -132,8 +145,10 @@ where_text(const struct platter_layer *layers, size_t i)
 	if (!strcmp(l->name, "raw") && below && is_device(below))
 		return text_of("%s", "");
 	image = image_text(l);
-	if (below && below->kind == PLATTER_LAYER_PARTITION)
-		return text_of(" in %s in a %s partition", image, size_text(below->size).text);
+	if (below &&
+	    (below->kind == PLATTER_LAYER_PARTITION || below->kind == PLATTER_LAYER_LOGICAL))
+		return text_of(" in %s in a %s %s", image, size_text(below->size).text,
+			       kind_text(below->kind));
 	if (below && below->kind == PLATTER_LAYER_FILE)
 		return text_of(" in %s in a file", image);
 	return text_of(" in %s", image);
@@ -148,11 +163,9 @@ say_what_it_is(FILE *to, const struct platter_description *d)
 	AUTOFREE char *stored = d->stored == UINT64_MAX
 					? text_of("%s", "")
 					: text_of(", stored in %s", size_text(d->stored).text);
-	char *text = d->size == UINT64_MAX ? text_of("A stream of unknown size")
-					   : text_of("A %s %s", size_text(d->size).text,
-						     top == PLATTER_LAYER_PARTITION ? "partition"
-						     : top == PLATTER_LAYER_FILE    ? "file"
-										    : "disk");
+	char *text = d->size == UINT64_MAX
+			     ? text_of("A stream of unknown size")
+			     : text_of("A %s %s", size_text(d->size).text, kind_text(top));
 
 	for (size_t i = d->nr_layers; i-- > 0;) {
 		AUTOFREE char *where = where_text(d->layers, i);
@@ -201,6 +214,17 @@ say_what_is_on_it(FILE *to, const struct platter_description *d)
 }
 
 static size_t
+count_warnings_of(const struct platter_content *c)
+{
+	size_t nr = c->facts.nr_warnings;
+
+	for (size_t i = 0; i < c->nr_volumes; i++)
+		for (size_t k = 0; k < c->volumes[i].nr_contents; k++)
+			nr += count_warnings_of(&c->volumes[i].contents[k]);
+	return nr;
+}
+
+static size_t
 count_warnings(const struct platter_description *d)
 {
 	size_t nr = 0;
@@ -210,12 +234,12 @@ count_warnings(const struct platter_description *d)
 	for (size_t i = 0; i < d->nr_chain; i++)
 		nr += d->chain[i].facts.nr_warnings;
 	for (size_t i = 0; i < d->nr_contents; i++)
-		nr += d->contents[i].facts.nr_warnings;
+		nr += count_warnings_of(&d->contents[i]);
 	for (size_t i = 0; i < d->nr_tables; i++) {
 		nr += d->tables[i].facts.nr_warnings;
 		for (size_t p = 0; p < d->tables[i].nr_partitions; p++)
 			for (size_t c = 0; c < d->tables[i].partitions[p].nr_contents; c++)
-				nr += d->tables[i].partitions[p].contents[c].facts.nr_warnings;
+				nr += count_warnings_of(&d->tables[i].partitions[p].contents[c]);
 	}
 	return nr;
 }
@@ -405,6 +429,45 @@ add_row(struct table *t, const struct row *row, uint32_t unit)
 	table_cell(t, "%s", p ? p->flags : "");
 }
 
+static void say_content(const char *number, const struct platter_content *c);
+
+/* The logical volumes as a table, then what is on each. */
+static void
+say_volumes(const struct platter_content *c)
+{
+	static const char *const headings[] = { "Volume", ">Size", "Type",  "Contents",
+						">Used",  ">Free", "Place", "" };
+	struct table t;
+
+	table_init(&t, headings, ARRAY_SIZE(headings));
+	for (size_t i = 0; i < c->nr_volumes; i++) {
+		const struct platter_logical_volume *v = &c->volumes[i];
+		const struct platter_content *on = v->nr_contents ? v->contents : NULL;
+		AUTOFREE char *contents = contents_text(v->contents, v->nr_contents);
+		bool counted = on && on->free != UINT64_MAX && on->free <= on->size;
+
+		table_cell(&t, "%s", v->name);
+		table_cell(&t, "%s", size_text(v->size).text);
+		table_cell(&t, "%s", v->type);
+		if (*v->table)
+			table_cell(&t, "%s table, %s", v->table,
+				   count_text(v->nr_partitions, "partition", "partitions").text);
+		else
+			table_cell(&t, "%s", contents);
+		table_cell(&t, "%s", counted ? size_text(on->size - on->free).text : "");
+		table_cell(&t, "%s", counted ? size_text(on->free).text : "");
+		table_cell(&t, "%s", v->place);
+		table_cell(&t, "%s", v->reason);
+	}
+	table_print(&t, stdout, "    ");
+	for (size_t i = 0; i < c->nr_volumes; i++) {
+		AUTOFREE char *name = text_of("Logical volume %s", c->volumes[i].name);
+
+		for (size_t k = 0; k < c->volumes[i].nr_contents; k++)
+			say_content(name, &c->volumes[i].contents[k]);
+	}
+}
+
 static void
 say_content(const char *number, const struct platter_content *c)
 {
@@ -420,6 +483,8 @@ say_content(const char *number, const struct platter_content *c)
 	if (c->block_size)
 		say_detail("Block size", "%s", exact_size_text(c->block_size).text);
 	say_facts(&c->facts);
+	if (c->nr_volumes)
+		say_volumes(c);
 }
 
 static void

@@ -42,6 +42,22 @@ struct platter_facts {
 	size_t nr_warnings;
 };
 
+struct platter_content;
+
+/* A logical volume of a volume group: disk.img@2/root. */
+struct platter_logical_volume {
+	const char *name;
+	const char *uuid;
+	const char *type; /* "linear", "striped", "thin", "raid1", ...; "mixed" */
+	uint64_t size;
+	const char *place;      /* opens it; "" if it cannot be opened, */
+	const char *reason;     /* and why: one phrase, or "" */
+	const char *table;      /* the partition table on it: "gpt", "mbr", ..., or "" */
+	uint32_t nr_partitions; /* in that */
+	const struct platter_content *contents; /* best match first; several is ambiguous */
+	size_t nr_contents;
+};
+
 /* A file system, container or image format that a disk or partition begins with. */
 struct platter_content {
 	const char
@@ -54,6 +70,8 @@ struct platter_content {
 	uint64_t free;        /* bytes free by its own count, UINT64_MAX unknown */
 	uint32_t block_size;  /* 0 unknown */
 	struct platter_facts facts;
+	const struct platter_logical_volume *volumes; /* of a physical volume */
+	size_t nr_volumes;
 };
 
 enum platter_partition_role {
@@ -99,7 +117,8 @@ enum platter_layer_kind {
 	PLATTER_LAYER_STORAGE, /* a file, device, split parts, a stream */
 	PLATTER_LAYER_FORMAT,  /* an image format */
 	PLATTER_LAYER_PARTITION,
-	PLATTER_LAYER_FILE, /* a file in a file system */
+	PLATTER_LAYER_FILE,    /* a file in a file system */
+	PLATTER_LAYER_LOGICAL, /* a logical volume of a volume group */
 };
 
 struct platter_layer {

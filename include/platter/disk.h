@@ -5,11 +5,14 @@
  * A *disk* is a numbered run of bytes: a device, an image in any format, a
  * partition in one of those.  A *place* names a disk:
  *
- *	PATH[?KEY=VALUE[&...]] [ @PARTITION[?KEY=VALUE[&...]] ]... [ :/FILE ... ]
+ *	PATH[?KEY=VALUE[&...]] [ @PARTITION[/VOLUME][?KEY=VALUE[&...]] ]... [ :/FILE ... ]
  *
  *	disk.qcow2			the disk in an image, its format found by looking
  *	/dev/sda			a device
  *	disk.img@2, disk.img@EFI	a partition by number, or by its name, label or GUID
+ *	disk.img@2/root, disk.img@2/vg/root
+ *					a logical volume of the LVM2 physical volume in partition 2
+ *	pv.img@root, pv.img@/vg/root	the same, where the disk is a physical volume as a whole
  *	disk.qcow2?snapshot=monday	a snapshot that the image holds
  *	disk.img@1?format=qcow2@2	partition 2 of the QCOW2 image stored in partition 1
  *	disk.img@2:/vm/guest.qcow2	a file in a file system, as it is; followed by '@' or ":/"

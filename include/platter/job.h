@@ -19,7 +19,8 @@ extern "C" {
 
 /*
  * What of a volume is in use, as platter_create() with `used_only` tells it: one for each
- * partition, or for the whole disk if that has none.
+ * partition, or for the whole disk if that has none; the logical volumes of a physical volume
+ * come before it.
  */
 struct platter_used_volume {
 	uint32_t partition;    /* number; 0: the whole disk */
@@ -29,6 +30,7 @@ struct platter_used_volume {
 	uint64_t used;         /* bytes that are kept; `size` if all of it is */
 	const char *whole;     /* why all of it is kept, or NULL */
 	const char *warning;   /* dirty, hibernated, mounted: what to mind, or NULL */
+	const char *logical;   /* "vg/root": a logical volume, on which `offset` is; or NULL */
 };
 
 enum platter_sparse {

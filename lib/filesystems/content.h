@@ -16,6 +16,8 @@
 #include "facts.h"
 #include "volume.h"
 
+struct pl_group;
+
 /* Superblocks stand near the beginning: this much is read once and shared by all drivers. */
 #define PL_CONTENT_HEAD KIB(128)
 
@@ -49,6 +51,9 @@ struct pl_content_driver {
 	 * volume says.  NULL: all of it.
 	 */
 	int (*used)(struct pl_disk *disk, struct pl_ranges *used, struct platter_error *err);
+	/* For those that hold logical volumes: see group.h.  NULL: it holds none. */
+	int (*group)(struct pl_disk *disk, unsigned flags, struct pl_group **ret,
+		     struct platter_error *err);
 	/* Names of the trees of the same files that open() can show; NULL: one.  Ends with NULL. */
 	const char *const *views;
 };

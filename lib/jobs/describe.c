@@ -11,6 +11,7 @@
 
 #include "content.h"
 #include "format.h"
+#include "group.h"
 #include "scheme.h"
 #include "storage.h"
 #include "stored.h"
@@ -18,6 +19,9 @@
 
 /* Partitions looked into: a table may list a thousand, each worth many reads. */
 #define MAX_IDENTIFIED 256
+
+/* Logical volumes likewise, of all volume groups together. */
+#define MAX_LOGICALS 256
 
 /* A description and the memory that all of it lives in. */
 struct owned {
@@ -32,6 +36,8 @@ struct describer {
 	struct platter_layer *layers;
 	struct pl_facts *facts; /* of each layer, until all is known */
 	struct pl_facts *top;   /* those of the disk itself */
+	size_t nr_logicals;     /* looked into */
+	bool in_group;          /* what is looked into now is a logical volume */
 };
 
 static const char *
@@ -158,6 +164,14 @@ tell_file(struct platter_layer *layer)
 }
 
 static void
+tell_logical(struct platter_layer *layer)
+{
+	layer->kind = PLATTER_LAYER_LOGICAL;
+	layer->name = "logical volume";
+	layer->longname = "logical volume";
+}
+
+static void
 describe_layers(struct describer *s)
 {
 	for (size_t i = 0; i < s->place->nr_layers; i++) {
@@ -171,6 +185,8 @@ describe_layers(struct describer *s)
 			tell_storage(disk, layer, &s->facts[i]);
 		else if (s->place->partition[i])
 			tell_partition(s, i);
+		else if (s->place->is_logical[i])
+			tell_logical(layer);
 		else if (s->place->is_file[i])
 			tell_file(layer);
 		else
@@ -237,7 +253,8 @@ show_raw_image(struct describer *s)
 	struct pl_place *place = s->place;
 	struct platter_layer *layers = s->layers;
 
-	if (place->nr_layers > 1 && !place->partition[1] && !place->is_file[1])
+	if (place->nr_layers > 1 && !place->partition[1] && !place->is_logical[1] &&
+	    !place->is_file[1])
 		return;
 	if (place->storage->sequential || pl_storage_is_device(place->storage))
 		return;
@@ -308,9 +325,83 @@ describe_volume(struct pl_disk *disk, unsigned flags, struct pl_content *found, 
 		c->content.block_size = v->block_size;
 }
 
-/* What `disk` begins with; `name` is what warnings call it. */
+static void identify(struct describer *s, struct pl_disk *disk, const char *place,
+		     const struct platter_content **ret, size_t *ret_nr);
+
+/* What is on a logical volume that can be opened: a partition table, or a file system. */
 static void
-identify(struct describer *s, struct pl_disk *disk, const char *name,
+look_into_logical(struct describer *s, struct pl_disk *disk, struct platter_logical_volume *v)
+{
+	const struct platter_table *tables;
+	size_t nr = 0;
+
+	if (pl_tables_read(disk, s->place->flags, s->arena, &tables, &nr, NULL, NULL) == 0 && nr) {
+		v->table = tables[0].name;
+		v->nr_partitions = (uint32_t)tables[0].nr_partitions;
+	}
+	identify(s, disk, disk->name, &v->contents, &v->nr_contents);
+}
+
+static void
+describe_logical(struct describer *s, struct pl_group *g, size_t index, const char *below,
+		 struct platter_logical_volume *ret)
+{
+	const struct pl_logical *l = &g->volume[index];
+	PL_AUTOFREE char *place = pl_logical_place(below, l->name);
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+	struct platter_error err = PLATTER_ERROR_INIT;
+
+	*ret = (struct platter_logical_volume){
+		.name = pl_arena_strdup(s->arena, l->name),
+		.uuid = pl_arena_strdup(s->arena, l->uuid),
+		.type = pl_arena_strdup(s->arena, l->type),
+		.size = l->size,
+		.place = "",
+		.reason = pl_arena_strdup(s->arena, l->code ? l->why : ""),
+		.table = "",
+	};
+	if (l->code || !place)
+		return;
+	ret->place = clean_text(s->arena, place);
+	if (pl_group_open_logical(g, index, place, &disk, &err) < 0)
+		ret->reason = pl_arena_strdup(s->arena, err.message);
+	else if (s->nr_logicals++ < MAX_LOGICALS)
+		look_into_logical(s, disk, ret);
+}
+
+/* The logical volumes of a physical volume. */
+static void
+describe_group(struct describer *s, struct pl_disk *disk, const char *place, struct pl_content *c)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+	struct platter_logical_volume *volumes;
+	struct pl_group *g;
+	int r = pl_group_open(disk, s->place->flags, &g, &err);
+
+	if (r == -ENOTSUP)
+		pl_fact_text(&c->facts, "logical_volumes", "logical volumes", "not known: %s",
+			     err.message);
+	else if (r < 0)
+		pl_warn(&c->facts, "its logical volumes cannot be told: %s", err.message);
+	if (r < 0)
+		return;
+	if (g->ops->describe)
+		g->ops->describe(g, &c->facts);
+	c->content.free = g->free;
+	volumes = pl_arena_alloc(s->arena, g->nr * sizeof *volumes);
+	for (size_t i = 0; i < g->nr && volumes; i++)
+		if (!g->volume[i].hidden)
+			describe_logical(s, g, i, place, &volumes[c->content.nr_volumes++]);
+	c->content.volumes = volumes;
+	pl_group_close(g);
+	if (s->nr_logicals > MAX_LOGICALS)
+		pl_warn(s->top, "%zu logical volumes, of which only the first %d were looked into",
+			s->nr_logicals, MAX_LOGICALS);
+}
+
+/* What `disk`, whose place is `place`, begins with; warnings call it by its name. */
+static void
+identify(struct describer *s, struct pl_disk *disk, const char *place,
 	 const struct platter_content **ret, size_t *ret_nr)
 {
 	struct platter_error err = PLATTER_ERROR_INIT;
@@ -320,10 +411,18 @@ identify(struct describer *s, struct pl_disk *disk, const char *name,
 	size_t nr = 0;
 
 	if (pl_contents_find(disk, s->arena, &found, &nr, &err) < 0) {
-		pl_warn(s->top, "%s: %s", name, err.message);
+		pl_warn(s->top, "%s: %s", disk == s->place->disk ? "contents" : disk->name,
+			err.message);
 		nr = 0;
 	}
-	describe_volume(disk, s->place->flags, found, nr);
+	/* A volume group in a logical volume of another is not looked into. */
+	if (nr && found[0].driver->group && !s->in_group) {
+		s->in_group = true;
+		describe_group(s, disk, place, &found[0]);
+		s->in_group = false;
+	} else {
+		describe_volume(disk, s->place->flags, found, nr);
+	}
 	all = pl_arena_alloc(s->arena, (nr + 1) * sizeof *all);
 	if (!all)
 		return;
@@ -343,13 +442,14 @@ identify_partition(struct describer *s, struct platter_partition *p)
 {
 	PL_AUTOUNREF struct pl_disk *slice = NULL;
 	struct platter_error err = PLATTER_ERROR_INIT;
+	PL_AUTOFREE char *place = pl_format("%s@%" PRIu32, s->place->disk->name, p->number);
 	char name[32];
 
 	snprintf(name, sizeof name, "partition %" PRIu32, p->number);
 	if (pl_slice_new(s->place->disk, p->offset, p->length, name, &slice, &err) < 0)
 		pl_warn(s->top, "%s: %s", name, err.message);
 	else
-		identify(s, slice, name, &p->contents, &p->nr_contents);
+		identify(s, slice, place, &p->contents, &p->nr_contents);
 }
 
 static bool
@@ -416,7 +516,7 @@ describe_all(struct describer *s)
 	/* Looking at a stream would take from it what its reader wants. */
 	if (!place->disk->sequential) {
 		describe_tables(s);
-		identify(s, place->disk, "contents", &d->contents, &d->nr_contents);
+		identify(s, place->disk, place->name, &d->contents, &d->nr_contents);
 	}
 	for (size_t i = 0; i < place->nr_layers; i++)
 		s->layers[i].facts = s->facts[i].list;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * place.c - opening what a user names: PATH[?options][@partition[?options]][:/path]...
+ * place.c - opening what a user names: PATH[?options][@partition[/volume][?options]][:/path]...
  *
  * A path is the longest part before a '?', '@' or ":/" that names a file, so that names with
  * these characters work as they are; the same goes for paths inside.  What is stored inside
@@ -17,6 +17,7 @@
 
 #include "content.h"
 #include "format.h"
+#include "group.h"
 #include "scheme.h"
 #include "storage.h"
 #include "text.h"
@@ -447,6 +448,70 @@ push_partition(struct pl_place *place, const char *select, const char *name,
 	return r;
 }
 
+/* Put logical volume `select` of the volume group on top there, as a disk called `name`. */
+static int
+push_logical(struct pl_place *place, const char *select, const char *name,
+	     struct platter_error *err)
+{
+	struct pl_disk *disk;
+	struct pl_group *g;
+	size_t index;
+	int r = pl_group_open(place->disk, place->flags, &g, err);
+
+	if (r == -ENOENT)
+		return pl_fail(err, r,
+			       "'%s' is no physical volume, and so has no logical volume '%s'",
+			       place->disk->name, select);
+	if (r < 0)
+		return r;
+	r = pl_group_find(g, select, &index, err);
+	if (r == 0)
+		r = pl_group_open_logical(g, index, name, &disk, err);
+	if (r == 0) {
+		place->is_logical[place->nr_layers] = true;
+		push(place, disk);
+	}
+	pl_group_close(g);
+	return r;
+}
+
+/* Is what is on top a physical volume? */
+static bool
+holds_group(struct pl_place *place)
+{
+	struct pl_group *g;
+	int r = pl_group_open(place->disk, place->flags, &g, NULL);
+
+	if (r == 0)
+		pl_group_close(g);
+	return r != -ENOENT;
+}
+
+/*
+ * What follows an '@': a partition, a logical volume of one as "2/root" or "2/group/root", or
+ * where the disk is a physical volume itself, "root", "group/root" or "/group/root".
+ */
+static int
+push_selected(struct pl_place *place, const char *select, const char *name,
+	      struct platter_error *err)
+{
+	const char *slash = strchr(select, '/');
+	PL_AUTOFREE char *partition = slash ? strndup(select, (size_t)(slash - select)) : NULL;
+	PL_AUTOFREE char *below = slash ? strndup(name, strlen(name) - strlen(slash)) : NULL;
+	int r = slash == select ? -ENOENT : push_partition(place, select, name, err);
+
+	if (r != -ENOENT)
+		return r;
+	if (holds_group(place) || slash == select)
+		return push_logical(place, select, name, err);
+	if (!slash)
+		return r;
+	if (!partition || !below)
+		return pl_no_memory(err);
+	r = push_partition(place, partition, below, err);
+	return r < 0 ? r : push_logical(place, slash + 1, name, err);
+}
+
 /* Open what is on top as an image. */
 static int
 push_image(struct pl_place *place, const struct element *e, const char *path, const char *format,
@@ -493,7 +558,7 @@ open_element(struct pl_place *place, const struct parsed *p, const struct elemen
 
 		if (!name)
 			return pl_no_memory(err);
-		r = push_partition(place, e->select, name, err);
+		r = push_selected(place, e->select, name, err);
 		return r < 0 || !e->format ? r : push_image(place, e, NULL, e->format, NULL, err);
 	}
 	if (format && e->format && strcmp(format, e->format) != 0)
@@ -706,6 +771,7 @@ pl_place_of_disk(const struct pl_place *place, struct pl_disk *disk, bool is_fil
 	p->storage = place->storage;
 	for (size_t i = 0; i < place->nr_layers; i++) {
 		p->partition[i] = place->partition[i];
+		p->is_logical[i] = place->is_logical[i];
 		p->is_file[i] = place->is_file[i];
 		push(p, pl_disk_ref(place->layers[i]));
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* place.h - opening what a user names: PATH[?options][@partition[?options]][:/path]... */
+/* place.h - opening what a user names: PATH[?options][@partition[/volume][?options]][:/path]... */
 #ifndef PL_PLACE_H
 #define PL_PLACE_H
 
@@ -9,15 +9,18 @@
 
 #define PL_PLACE_MAX_ELEMENTS 16
 
+/* The storage; of each element a partition, a logical volume and the image in it, and a file. */
+#define PL_PLACE_MAX_LAYERS (4 * PL_PLACE_MAX_ELEMENTS + 1)
+
 /* The stack of disks that a place opened. */
 struct pl_place {
 	char *name;              /* as given */
 	struct pl_disk *storage; /* the leaf: file, device, split parts, stream */
 	struct pl_disk *disk;    /* the disk the place names; a reference */
-	struct pl_disk *layers[2 * PL_PLACE_MAX_ELEMENTS + 1]; /* storage ... disk; references */
-	uint32_t partition[2 * PL_PLACE_MAX_ELEMENTS +
-			   1]; /* its number, of a layer that is one; else 0 */
-	bool is_file[2 * PL_PLACE_MAX_ELEMENTS + 1]; /* of a layer that is a file inside */
+	struct pl_disk *layers[PL_PLACE_MAX_LAYERS]; /* storage ... disk; references */
+	uint32_t partition[PL_PLACE_MAX_LAYERS]; /* its number, of a layer that is one; else 0 */
+	bool is_logical[PL_PLACE_MAX_LAYERS];    /* of a layer that is a logical volume */
+	bool is_file[PL_PLACE_MAX_LAYERS];       /* of a layer that is a file inside */
 	size_t nr_layers;
 	unsigned flags;
 

@@ -5,10 +5,14 @@
  * Everything is in use until a file system proves that it is not: gaps between partitions,
  * boot areas, tables and their copies belong to no volume and stay; so does what a volume
  * covers beyond its end.  A range that two partitions claim is free only if both say so.
+ *
+ * A logical volume is surveyed like a disk of its own, and what it uses is then looked up in
+ * its map.
  */
 #include "used.h"
 
 #include "content.h"
+#include "group.h"
 #include "guard.h"
 #include "scheme.h"
 #include "storage.h"
@@ -70,6 +74,9 @@ struct survey {
 	void (*each)(const struct platter_used_volume *volume, void *closure);
 	void *closure;
 	const char *in_use; /* what the device is used for now, or NULL */
+	/* Of the survey of a logical volume: */
+	const char *logical; /* its name in its group, "vg/root"; else NULL */
+	uint32_t partition;  /* that its group is on, or 0 */
 };
 
 static const char *
@@ -89,6 +96,9 @@ tell(const struct survey *s, struct platter_used_volume *u)
 {
 	if (!u->warning)
 		u->warning = s->in_use;
+	u->logical = s->logical;
+	if (s->logical)
+		u->partition = s->partition;
 	if (s->each)
 		s->each(u, s->closure);
 }
@@ -156,6 +166,98 @@ survey_ranges(struct survey *s, const struct pl_content_driver *driver, struct p
 	return keep_used(s, u, &used, err);
 }
 
+static int survey_disk(struct survey *s, struct platter_error *err);
+
+/* Add what is at [start, end) of a logical volume, where its map says that it is on `below`. */
+static int
+add_mapped(struct pl_disk *logical, const struct pl_disk *below, uint64_t start, uint64_t end,
+	   struct pl_ranges *used, struct platter_error *err)
+{
+	while (start < end) {
+		struct pl_extent e;
+		int r = pl_map(logical, start, end - start, &e, err);
+
+		if (r == 0 && e.kind == PLATTER_DATA && e.below == below)
+			r = pl_ranges_add(used, e.stored_offset, e.length, err);
+		if (r < 0)
+			return r;
+		start += e.length;
+	}
+	return 0;
+}
+
+static int
+survey_logical(struct survey *s, struct pl_group *g, size_t index, uint32_t partition,
+	       struct pl_ranges *used, struct platter_error *err)
+{
+	PL_AUTOFREE char *name = pl_format("%s/%s", g->name, g->volume[index].name);
+	PL_AUTOFREE char *place = pl_logical_place(g->disk->name, g->volume[index].name);
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+	struct survey inside = *s;
+	int r;
+
+	if (!name || !place)
+		return pl_no_memory(err);
+	r = pl_group_open_logical(g, index, place, &disk, err);
+	if (r < 0)
+		return r;
+	inside.disk = disk;
+	inside.used = (struct pl_ranges){ 0 };
+	inside.logical = name;
+	inside.partition = partition;
+	r = survey_disk(&inside, err);
+	pl_ranges_finish(&inside.used, disk->size);
+	for (size_t i = 0; i < inside.used.nr && r == 0; i++)
+		r = add_mapped(disk, g->disk, inside.used.range[i].start, inside.used.range[i].end,
+			       used, err);
+	pl_ranges_done(&inside.used);
+	return r;
+}
+
+static void
+tell_whole(const struct survey *s, const struct pl_group *g, const struct pl_logical *l,
+	   uint32_t partition, const char *why)
+{
+	PL_AUTOFREE char *name = pl_format("%s/%s", g->name, l->name);
+	struct survey inside = *s;
+	struct platter_used_volume u = {
+		.content = "", .label = "", .size = l->size, .used = l->size, .whole = why
+	};
+
+	inside.logical = name;
+	inside.partition = partition;
+	if (name)
+		tell(&inside, &u);
+}
+
+/* The group's own, then what is used of each logical volume that can be looked into. */
+static int
+survey_group(struct survey *s, struct pl_group *g, struct platter_used_volume *u,
+	     struct platter_error *err)
+{
+	struct platter_error why = PLATTER_ERROR_INIT;
+	struct pl_ranges used = { 0 };
+	int r = g->ops->used(g, &used, &why);
+
+	if (r < 0) {
+		pl_ranges_done(&used);
+		return r == -ENOMEM ? pl_no_memory(err) : keep_whole(s, u, why.message, err);
+	}
+	for (size_t i = 0; i < g->nr && r == 0; i++) {
+		const struct pl_logical *l = &g->volume[i];
+
+		if (pl_logical_stands_alone(l))
+			r = survey_logical(s, g, i, u->partition, &used, err);
+		else if (!l->hidden)
+			tell_whole(s, g, l, u->partition,
+				   l->code ? l->why : "other logical volumes are made of it");
+	}
+	if (r == 0)
+		return keep_used(s, u, &used, err);
+	pl_ranges_done(&used);
+	return r;
+}
+
 static int
 survey_content(struct survey *s, struct pl_disk *disk, struct platter_used_volume *u,
 	       struct platter_error *err)
@@ -164,15 +266,25 @@ survey_content(struct survey *s, struct pl_disk *disk, struct platter_used_volum
 	struct platter_error why = PLATTER_ERROR_INIT;
 	struct pl_content *contents = NULL;
 	struct pl_arena arena = { 0 };
+	struct pl_group *g = NULL;
 	size_t nr = 0;
+	bool in_group = s->logical;
 	int r;
 
 	if (pl_contents_find(disk, &arena, &contents, &nr, &why) == 0 && nr) {
 		u->content = contents[0].content.name;
 		u->label = contents[0].content.label;
 	}
-	r = pl_volume_open(disk, NULL, NULL, s->place->flags, &v, &why);
-	if (r == -ENOMEM)
+	/* What is in a group goes before what else shows: that is of its volumes, or an old one. */
+	if (nr && contents[0].driver->group)
+		r = in_group ? pl_unsupported(&why, PLATTER_NO_OFFSET,
+					      "it is a volume group in a logical volume")
+			     : pl_group_open(disk, s->place->flags, &g, &why);
+	else
+		r = pl_volume_open(disk, NULL, NULL, s->place->flags, &v, &why);
+	if (r == 0 && g)
+		r = survey_group(s, g, u, err);
+	else if (r == -ENOMEM)
 		r = pl_no_memory(err);
 	else if (r == 0)
 		r = survey_volume(s, v, u, err);
@@ -180,6 +292,7 @@ survey_content(struct survey *s, struct pl_disk *disk, struct platter_used_volum
 		r = survey_ranges(s, contents[0].driver, disk, u, err);
 	else
 		r = keep_whole(s, u, nr ? why.message : "what it holds is not known", err);
+	pl_group_close(g);
 	pl_arena_done(&arena);
 	return r;
 }
