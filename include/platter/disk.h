@@ -22,7 +22,8 @@
  *	-				standard input, as a raw stream
  *
  * Keys: format=NAME opens that element as this format instead of looking;
- * snapshot=NAME|ID, of an image or a file system; fs=NAME chooses one of several file systems
+ * snapshot=NAME|ID, of an image or, if that has none of this name, of the file system on it;
+ * fs=NAME chooses one of several file systems
  * or trees of files; backing=no opens an overlay without its backing file, its
  * holes reading as zeros.  A file whose name holds '?' or '@' is found first under
  * its whole name.

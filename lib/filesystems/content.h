@@ -46,6 +46,7 @@ struct pl_content_driver {
 	/* See volume.h.  NULL: it is only recognised. */
 	int (*open)(const struct pl_volume_request *request, struct pl_volume **ret,
 		    struct platter_error *err);
+	bool snapshots; /* open() chooses the snapshot that the request names */
 	/*
 	 * For contents without files: the ranges of the disk whose bytes matter, as that of a
 	 * volume says.  NULL: all of it.

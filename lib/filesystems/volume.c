@@ -63,10 +63,22 @@ not_read(const struct pl_disk *disk, const struct platter_content *c, struct pla
 	return r;
 }
 
-/* The first of what was found that opens; what hides the rest by being encrypted ends it. */
+static int
+no_snapshots(const struct pl_disk *disk, const struct pl_content_driver *driver,
+	     const char *snapshot, struct platter_error *err)
+{
+	return pl_fail(err, -ENOENT, "'%s' has no snapshot '%s': it holds %s, which has none",
+		       disk->name, snapshot, driver->info.longname);
+}
+
+/*
+ * The first of what was found that opens; what hides the rest by being encrypted ends it.
+ * *ret_any: something was what was wanted, and *err says why it did not open.
+ */
 static int
 open_one(struct pl_disk *disk, const struct pl_content *found, size_t nr, const char *name,
-	 struct pl_volume_request *request, struct pl_volume **ret, struct platter_error *err)
+	 struct pl_volume_request *request, struct pl_volume **ret, bool *ret_any,
+	 struct platter_error *err)
 {
 	int first = 0;
 
@@ -80,7 +92,9 @@ open_one(struct pl_disk *disk, const struct pl_content *found, size_t nr, const 
 		if (name ? !named && !request->view : c->leftover)
 			continue;
 		crypto = !strcmp(c->content.usage, "crypto");
-		if (c->driver->open) {
+		if (c->driver->open && request->snapshot && !c->driver->snapshots) {
+			r = no_snapshots(disk, c->driver, request->snapshot, &why);
+		} else if (c->driver->open) {
 			r = c->driver->open(request, ret, &why);
 			if (r == 0) {
 				(*ret)->driver = c->driver;
@@ -99,6 +113,7 @@ open_one(struct pl_disk *disk, const struct pl_content *found, size_t nr, const 
 		if (crypto)
 			break;
 	}
+	*ret_any = first;
 	return first ? first : -ENOENT;
 }
 
@@ -124,6 +139,7 @@ pl_volume_open(struct pl_disk *disk, const char *name, const char *snapshot, uns
 	struct pl_volume_request request = { .disk = disk, .flags = flags, .snapshot = snapshot };
 	struct pl_arena arena = { 0 };
 	struct pl_content *found;
+	bool any = false;
 	size_t nr;
 	int r;
 
@@ -134,10 +150,10 @@ pl_volume_open(struct pl_disk *disk, const char *name, const char *snapshot, uns
 	if (r == 0)
 		put_first(found, nr);
 	if (r == 0)
-		r = open_one(disk, found, nr, name, &request, ret, err);
-	if (r == -ENOENT && name)
+		r = open_one(disk, found, nr, name, &request, ret, &any, err);
+	if (r == -ENOENT && !any && name)
 		r = pl_fail(err, r, "no file system '%s' on '%s'", name, disk->name);
-	else if (r == -ENOENT)
+	else if (r == -ENOENT && !any)
 		r = pl_fail(err, r, "no file system is recognised on '%s'", disk->name);
 	pl_arena_done(&arena);
 	return r;

@@ -382,6 +382,22 @@ find_shot(const struct bundle *b, const char *guid)
 	return NULL;
 }
 
+/* Snapshots that a message lists before it only counts them. */
+#define MAX_LISTED 8
+
+static void
+hint_shots(const struct bundle *b, struct platter_error *err)
+{
+	struct pl_str guids = { 0 };
+
+	for (size_t i = 0; i < b->nr_shots && i < MAX_LISTED; i++)
+		pl_str_addf(&guids, "%s%s", i ? ", " : "", b->shots[i].guid);
+	if (b->nr_shots > MAX_LISTED)
+		pl_str_addf(&guids, " and %zu more", b->nr_shots - MAX_LISTED);
+	pl_hint(err, "the snapshots are %s", guids.text ? guids.text : "none");
+	pl_str_done(&guids);
+}
+
 static bool
 is_parent(const struct bundle *b, const char *guid)
 {
@@ -400,7 +416,7 @@ choose_top(struct bundle *b, const char *snapshot, struct platter_error *err)
 	if (snapshot && !s) {
 		int r = pl_fail(err, -ENOENT, "'%s' has no snapshot '%s'", b->file->name, snapshot);
 
-		pl_hint(err, "`platter info` lists the snapshots");
+		hint_shots(b, err);
 		return r;
 	}
 	if (!s && !b->top[0])

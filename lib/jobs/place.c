@@ -37,8 +37,12 @@ struct element {
 	const char *disk;     /* or NULL: one of several that an image may hold */
 	const char *fs;       /* or NULL: which of the file systems that are on it */
 	bool no_backing;
-	bool is_inside; /* a file inside, which is on the stack already */
-	int end;        /* the place up to here names this element */
+	bool is_inside;       /* a file inside, which is on the stack already */
+	bool leads_to_volume; /* what follows is in the file system on it */
+	int end;              /* the place up to here names this element */
+	/* A snapshot that the image does not have, and so is sought in its file system: */
+	bool of_volume;
+	struct platter_error not_in_image;
 };
 
 struct parsed {
@@ -512,12 +516,43 @@ push_selected(struct pl_place *place, const char *select, const char *name,
 	return r < 0 ? r : push_logical(place, slash + 1, name, err);
 }
 
-/* Open what is on top as an image. */
+/* Of a disk no file system is looked into, and so no snapshot of one can be meant. */
+static void
+hint_volume(const char *snapshot, struct platter_error *err)
+{
+	pl_hint(err, "a snapshot of the file system shows its files: PLACE?snapshot=%.200s:/PATH",
+		snapshot);
+}
+
+/* Open what is on top as an image; what it has no snapshot of, its file system may have. */
 static int
-push_image(struct pl_place *place, const struct element *e, const char *path, const char *format,
-	   struct pl_parents *given, struct platter_error *err)
+open_image(struct pl_place *place, struct element *e, const char *path, const char *format,
+	   struct pl_parents *given, struct pl_disk **ret, struct platter_error *err)
 {
 	unsigned flags = place->flags | (e->no_backing ? PLATTER_OPEN_NO_BACKING : 0);
+	struct pl_parents fresh = given ? *given : (struct pl_parents){ 0 };
+	int r = pl_image_open_given(place->disk, path, format, e->snapshot, e->disk, flags, given,
+				    ret, &e->not_in_image);
+
+	if ((r == -ENOENT || r == -ENOTSUP) && e->snapshot && e->leads_to_volume) {
+		if (given)
+			*given = fresh;
+		e->of_volume = pl_image_open_given(place->disk, path, format, NULL, e->disk, flags,
+						   given, ret, NULL) == 0;
+	}
+	if (e->of_volume)
+		return 0;
+	if (r == -ENOENT && e->snapshot && !e->not_in_image.hint[0])
+		hint_volume(e->snapshot, &e->not_in_image);
+	if (r < 0 && err)
+		*err = e->not_in_image;
+	return r;
+}
+
+static int
+push_image(struct pl_place *place, struct element *e, const char *path, const char *format,
+	   struct pl_parents *given, struct platter_error *err)
+{
 	struct pl_disk *below = place->disk, *image;
 	int r;
 
@@ -529,8 +564,7 @@ push_image(struct pl_place *place, const struct element *e, const char *path, co
 					      format ? format : "an image");
 		return 0;
 	}
-	r = pl_image_open_given(below, path, format, e->snapshot, e->disk, flags, given, &image,
-				err);
+	r = open_image(place, e, path, format, given, &image, err);
 	if (r < 0)
 		return r;
 	if (image == below)
@@ -541,16 +575,18 @@ push_image(struct pl_place *place, const struct element *e, const char *path, co
 }
 
 static int
-open_element(struct pl_place *place, const struct parsed *p, const struct element *e,
-	     const char *format, struct pl_parents *given, struct platter_error *err)
+open_element(struct pl_place *place, const struct parsed *p, struct element *e, const char *format,
+	     bool files, struct pl_parents *given, struct platter_error *err)
 {
 	const char *path = p->inside ? p->inside : p->path;
+	bool is_last = e == &p->elements[p->nr_elements - 1];
 	struct pl_disk *disk;
 	int r;
 
+	e->leads_to_volume = is_last && (p->tail || files);
 	/* What follows names something in it, so it is an image; else it is what it is. */
 	if (e->is_inside)
-		return e->format || e != &p->elements[p->nr_elements - 1] || p->tail
+		return e->format || !is_last || p->tail || e->snapshot
 			       ? push_image(place, e, NULL, e->format, NULL, err)
 			       : 0;
 	if (e->select) {
@@ -559,6 +595,11 @@ open_element(struct pl_place *place, const struct parsed *p, const struct elemen
 		if (!name)
 			return pl_no_memory(err);
 		r = push_selected(place, e->select, name, err);
+		if (r == 0 && e->snapshot && !e->format && !e->leads_to_volume) {
+			r = pl_fail(err, -ENOENT, "'%s' has no snapshot '%s'", name, e->snapshot);
+			hint_volume(e->snapshot, err);
+		}
+		e->of_volume = !e->format;
 		return r < 0 || !e->format ? r : push_image(place, e, NULL, e->format, NULL, err);
 	}
 	if (format && e->format && strcmp(format, e->format) != 0)
@@ -587,16 +628,38 @@ not_writable(const struct pl_place *place, struct platter_error *err)
 	return r;
 }
 
+/* Neither has it: what the file system says, and if the image could have had it, what that says. */
+static void
+join_errors(const struct pl_place *place, const struct element *e, struct platter_error *err)
+{
+	const struct platter_error image = e->not_in_image;
+	const struct pl_format *format = pl_format_of(place->disk);
+	struct platter_error volume = *err;
+
+	if (!image.code || !format || !format->snapshots)
+		return;
+	pl_fail(err, volume.code, "%.500s, nor has what is on it: %.500s", image.message,
+		volume.message);
+	pl_hint(err, "of the image %.240s; of what is on it %.240s", image.hint,
+		volume.hint[0] ? volume.hint : "there are none");
+}
+
 /* A volume on what is on top of the stack. */
 static int
 open_volume(struct pl_place *place, const struct element *e, struct platter_error *err)
 {
-	const char *snapshot = e->select && !e->format ? e->snapshot : NULL;
+	struct platter_error why = PLATTER_ERROR_INIT;
 	struct pl_volume *v;
-	int r = pl_volumes_open(place->disk, e->fs, snapshot, place->flags, &v, err);
+	int r = pl_volumes_open(place->disk, e->fs, e->of_volume ? e->snapshot : NULL, place->flags,
+				&v, &why);
 
-	if (r < 0)
+	if (r < 0) {
+		if (r == -ENOENT && e->of_volume)
+			join_errors(place, e, &why);
+		if (err)
+			*err = why;
 		return r;
+	}
 	pl_volume_unref(place->volume);
 	place->volume = v;
 	place->node = v->root;
@@ -695,7 +758,7 @@ open_inside(struct pl_place *place, struct parsed *p, bool files, struct platter
 		if (r == 0)
 			p->elements[i].is_inside = true;
 		for (; i < p->nr_elements && r == 0; i++)
-			r = open_element(place, p, &p->elements[i], NULL, NULL, err);
+			r = open_element(place, p, &p->elements[i], NULL, files, NULL, err);
 		if (r < 0)
 			return r;
 	}
@@ -716,7 +779,7 @@ open_place(const char *name, const char *format, unsigned flags, struct pl_paren
 	place->name = strdup(name);
 	r = place->name ? parse(name, &p, err) : pl_no_memory(err);
 	for (size_t i = 0; i < p.nr_elements && r == 0; i++)
-		r = open_element(place, &p, &p.elements[i], format, given, err);
+		r = open_element(place, &p, &p.elements[i], format, files, given, err);
 	if (r == 0)
 		r = open_inside(place, &p, files, err);
 	if (r == 0 && files && !place->path) {

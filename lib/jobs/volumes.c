@@ -566,6 +566,32 @@ open_members(struct pl_disk *disk, unsigned flags, struct pl_group *g, struct pl
 	return 0;
 }
 
+/* Of what has members, each may have snapshots of its own. */
+static int
+whose_snapshot(const struct pl_disk *disk, const char *snapshot, struct platter_error *err)
+{
+	int r = pl_fail(err, -ENOENT,
+			"'%s' has no snapshot '%s': it has partitions or logical volumes",
+			disk->name, snapshot);
+
+	pl_hint(err, "name the one that has it: PLACE@NUMBER?snapshot=%s", snapshot);
+	return r;
+}
+
+static int
+open_group(struct pl_disk *disk, struct pl_group *g, unsigned flags, struct pl_volume **ret,
+	   struct platter_error *err)
+{
+	int r = open_members(disk, flags, g, ret, err);
+
+	if (r == 0 && !*ret)
+		r = pl_unsupported(err, PLATTER_NO_OFFSET,
+				   "'%s' holds volume group '%s', which has no logical volume that "
+				   "can be opened",
+				   disk->name, g->name);
+	return r;
+}
+
 int
 pl_volumes_open(struct pl_disk *disk, const char *fs, const char *snapshot, unsigned flags,
 		struct pl_volume **ret, struct platter_error *err)
@@ -575,22 +601,18 @@ pl_volumes_open(struct pl_disk *disk, const char *fs, const char *snapshot, unsi
 	int r = fs ? -ENOENT : pl_group_open(disk, flags, &g, err);
 
 	if (r == 0) {
-		r = open_members(disk, flags, g, &v, err);
-		if (r == 0 && !v)
-			r = pl_unsupported(err, PLATTER_NO_OFFSET,
-					   "'%s' holds volume group '%s', which has no logical "
-					   "volume that can be opened",
-					   disk->name, g->name);
+		r = snapshot ? whose_snapshot(disk, snapshot, err)
+			     : open_group(disk, g, flags, &v, err);
 		pl_group_close(g);
 	} else if (r == -ENOENT) {
 		r = pl_volume_open(disk, fs, snapshot, flags, &v, err);
-		if (r < 0 && !fs && !disk->sequential) {
-			int r2 = open_members(disk, flags, NULL, &v, NULL);
-
-			r = r2 == 0 && v ? 0 : r;
-		}
+		if (r < 0 && !fs && !disk->sequential &&
+		    open_members(disk, flags, NULL, &v, NULL) == 0 && v)
+			r = snapshot ? whose_snapshot(disk, snapshot, err) : 0;
 	}
 	if (r == 0)
 		*ret = v;
+	else
+		pl_volume_unref(v);
 	return r;
 }

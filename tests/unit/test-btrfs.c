@@ -117,7 +117,7 @@ TEST(files_folders_and_links_are_read)
 	size_t nr = 0;
 
 	EXPECT_OK(pl_memory_new(image, IMAGE_SIZE, "disk", &disk, &err));
-	EXPECT_EQ(pl_volume_open(disk, "btrfs", "nosuch", 0, &v, &err), -EINVAL);
+	EXPECT_EQ(pl_volume_open(disk, "btrfs", "nosuch", 0, &v, &err), -ENOENT);
 	EXPECT_OK(pl_volume_open(disk, "btrfs", NULL, 0, &v, &err));
 	EXPECT_EQ(v->state, PLATTER_STATE_CLEAN);
 	EXPECT_OK(pl_volume_list(v, v->root, count_entry, &nr, &err));

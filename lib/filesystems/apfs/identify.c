@@ -125,4 +125,5 @@ const struct pl_content_driver pl_content_apfs = {
 	.usage = "filesystem",
 	.identify = apfs_identify,
 	.open = pl_apfs_open,
+	.snapshots = true,
 };

@@ -273,6 +273,41 @@ open_subvolume(struct apfs *fs, struct apfs_subvolume *s, const char *snapshot,
 	return r < 0 ? r : open_trees(fs, s, xid, err);
 }
 
+/* Snapshots that a message lists before it only says that there are more. */
+#define MAX_LISTED 16
+
+struct lister {
+	struct pl_str names;
+	unsigned nr;
+};
+
+static int
+list_snapshot(void *closure, const struct apfs_snapshot *snapshot)
+{
+	struct lister *l = closure;
+
+	if (l->nr++ == MAX_LISTED) {
+		pl_str_add(&l->names, ", and more");
+		return 1;
+	}
+	pl_str_addf(&l->names, "%s%s", l->nr > 1 ? ", " : "", snapshot->name);
+	return 0;
+}
+
+static int
+no_such_snapshot(struct apfs *fs, const char *snapshot, struct platter_error *err)
+{
+	struct lister l = { .nr = 0 };
+	int r = pl_fail(err, -ENOENT, "no volume has a snapshot called '%s'", snapshot);
+
+	for (unsigned i = 0; i < APFS_MAX_VOLUMES && l.nr <= MAX_LISTED; i++)
+		if (fs->subvolume[i] && fs->subvolume[i]->absent)
+			pl_apfs_snapshots(fs, fs->subvolume[i], list_snapshot, &l, NULL);
+	pl_hint(err, "the snapshots are %s", l.names.text ? l.names.text : "none");
+	pl_str_done(&l.names);
+	return r;
+}
+
 int
 pl_apfs_subvolumes_open(struct apfs *fs, const char *snapshot, struct platter_error *err)
 {
@@ -298,7 +333,7 @@ pl_apfs_subvolumes_open(struct apfs *fs, const char *snapshot, struct platter_er
 		fs->nr_shown += !s->absent;
 	}
 	if (snapshot && !fs->nr_shown)
-		return pl_invalid(err, "no volume has a snapshot called '%s'", snapshot);
+		return no_such_snapshot(fs, snapshot, err);
 	return 0;
 }
 

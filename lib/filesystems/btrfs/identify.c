@@ -66,4 +66,5 @@ const struct pl_content_driver pl_content_btrfs = {
 	.usage = "filesystem",
 	.identify = btrfs_identify,
 	.open = pl_btrfs_open,
+	.snapshots = true,
 };

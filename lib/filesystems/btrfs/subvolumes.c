@@ -133,6 +133,19 @@ take_subvolume(void *closure, const struct btrfs_cursor *c, struct platter_error
 	return r == -ENOENT ? 0 : r;
 }
 
+static int
+no_such_subvolume(struct btrfs *fs, const char *name, struct platter_error *err)
+{
+	struct subvolumes s = { .fs = fs };
+	int r = pl_fail(err, -ENOENT, "no subvolume or snapshot '%s'", name);
+
+	pl_btrfs_each(fs, &fs->root_tree, UINT64_MAX, BTRFS_ROOT_ITEM, take_subvolume, &s, NULL);
+	pl_hint(err, "the subvolumes are %s%s", s.names.text ? s.names.text : "none",
+		s.nr > MAX_NAMED ? ", and more" : "");
+	pl_str_done(&s.names);
+	return r;
+}
+
 int
 pl_btrfs_find_subvolume(struct btrfs *fs, const char *name, uint64_t *ret,
 			struct platter_error *err)
@@ -145,7 +158,7 @@ pl_btrfs_find_subvolume(struct btrfs *fs, const char *name, uint64_t *ret,
 		*ret = s.found;
 		return 0;
 	}
-	return r < 0 ? r : pl_invalid(err, "no subvolume or snapshot '%s'", name);
+	return r < 0 ? r : no_such_subvolume(fs, name, err);
 }
 
 static void

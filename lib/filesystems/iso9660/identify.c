@@ -215,5 +215,6 @@ const struct pl_content_driver pl_content_iso9660 = {
 	.usage = "filesystem",
 	.identify = iso_identify,
 	.open = pl_iso_open,
+	.snapshots = true,
 	.views = pl_iso_views,
 };

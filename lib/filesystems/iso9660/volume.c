@@ -558,6 +558,18 @@ static const struct pl_volume_ops iso_ops = {
 	.free = iso_free,
 };
 
+static int
+no_session(const struct iso *iso, const char *snapshot, struct platter_error *err)
+{
+	int r = pl_fail(err, -ENOENT, "no session '%s' on the disc", snapshot);
+
+	if (iso->nr_sessions > 1)
+		pl_hint(err, "the sessions are 1 to %u", iso->nr_sessions);
+	else
+		pl_hint(err, "there is one session, 1");
+	return r;
+}
+
 /* Sessions are chosen as snapshots are: "1" is the first; else it is the last. */
 static int
 choose_session(struct iso *iso, const char *snapshot, struct platter_error *err)
@@ -570,8 +582,7 @@ choose_session(struct iso *iso, const char *snapshot, struct platter_error *err)
 		for (const char *p = snapshot; *p >= '0' && *p <= '9' && n <= ISO_MAX_SESSIONS; p++)
 			n = n * 10 + (unsigned)(*p - '0');
 		if (!n || n > iso->nr_sessions)
-			return pl_fail(err, -ENOENT, "no session '%s': there are %u, from 1",
-				       snapshot, iso->nr_sessions);
+			return no_session(iso, snapshot, err);
 	}
 	iso->chosen = n ? n - 1 : iso->nr_sessions - 1;
 	s = &iso->session[iso->chosen];

@@ -102,6 +102,30 @@ derive(struct qcow2 *q)
 }
 
 /* Which L1 table maps the disk that was asked for. */
+/* Snapshots that a message lists before it only counts them. */
+#define MAX_LISTED 16
+
+static void
+add_name(struct pl_str *names, const struct qcow2_snapshot *s)
+{
+	PL_AUTOFREE char *name = pl_text_from_bytes(s->name, s->name_size);
+
+	pl_str_addf(names, "%s'%s'", names->length ? ", " : "", name ? name : "");
+}
+
+static void
+hint_snapshots(const struct qcow2_snapshots *all, struct platter_error *err)
+{
+	struct pl_str names = { 0 };
+
+	for (size_t i = 0; i < all->nr && i < MAX_LISTED; i++)
+		add_name(&names, &all->list[i]);
+	if (all->nr > MAX_LISTED)
+		pl_str_addf(&names, " and %zu more", (size_t)all->nr - MAX_LISTED);
+	pl_hint(err, "the snapshots are %s", names.text ? names.text : "none");
+	pl_str_done(&names);
+}
+
 static int
 choose_l1(struct qcow2 *q, const char *snapshot, struct platter_error *err)
 {
@@ -119,7 +143,7 @@ choose_l1(struct qcow2 *q, const char *snapshot, struct platter_error *err)
 	s = pl_qcow2_snapshot_find(&all, snapshot);
 	if (!s) {
 		r = pl_fail(err, -ENOENT, "'%s' has no snapshot '%s'", q->file->name, snapshot);
-		pl_hint(err, "`platter snapshot` lists the snapshots");
+		hint_snapshots(&all, err);
 	} else {
 		r = pl_qcow2_snapshot_check(q, s, err);
 	}
