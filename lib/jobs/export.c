@@ -456,9 +456,10 @@ export_node(struct exporter *x, const char *path, const struct pl_visited *v,
 	}
 	begin_header(x, header, v);
 	if (v->file->type == PLATTER_FILE_FOLDER) {
-		path = folder = pl_format("%s/", path);
-		if (!path)
+		folder = pl_format("%s/", path);
+		if (!folder)
 			return pl_no_memory(err);
+		path = folder;
 	}
 	set_text(x, header + TAR_NAME, "path", path);
 	if (target)

@@ -6,7 +6,7 @@
 #include "volume.h"
 
 int pl_export_tar(struct pl_volume *v, struct pl_node_id start, const char *name, int fd,
-		  void (*note)(const struct platter_extract_note *note, void *closure),
+		  void (*each)(const struct platter_extract_note *note, void *closure),
 		  void *closure, struct platter_progress *progress,
 		  struct platter_export_result *ret, struct platter_error *err);
 

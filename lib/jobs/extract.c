@@ -298,9 +298,10 @@ set_attribute(void *closure, const struct pl_attribute *a, struct platter_error 
 	for (size_t i = 0; i < ARRAY_SIZE(spaces); i++)
 		known |= !strncmp(name, spaces[i], strlen(spaces[i]));
 	if (!known) {
-		name = foreign = pl_format("user.%s", a->name);
-		if (!name)
+		foreign = pl_format("user.%s", a->name);
+		if (!foreign)
 			return pl_no_memory(err);
+		name = foreign;
 	}
 	if (fsetxattr(to->fd, name, a->value, (size_t)a->size, 0) == 0)
 		return 0;

@@ -111,6 +111,7 @@ keep_whole(struct survey *s, struct platter_used_volume *u, const char *why,
 	u->used = u->size;
 	u->whole = why;
 	tell(s, u);
+	u->whole = NULL; /* `why` is the caller's */
 	return pl_ranges_add(&s->used, u->offset, u->size, err);
 }
 
