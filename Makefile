@@ -22,7 +22,7 @@ check:
 	@scripts/check
 
 check-long:
-	@scripts/setup check
+	@scripts/setup check-long
 	@scripts/check --long
 
 bench: all

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Folders to make file systems of, and what platter and the system tell of the files inside."""
+import errno
 import os
 import stat
 
@@ -55,7 +56,9 @@ def listed(place):
     found = {}
     for f in platter("ls", "-R", "--json", place).json()["files"]:
         name = bytes.fromhex(f["path_hex"]) if "path_hex" in f else f["path"].encode()
-        found[name] = (f["type"], f["mode"], 0 if f["type"] == "folder" else f["size"], int(f["modified"]), f["target"])
+        time = f["modified"]
+        found[name] = (f["type"], f["mode"], 0 if f["type"] == "folder" else f["size"], time if time is None else int(time),
+                       f["target"])
     return found
 
 
@@ -76,8 +79,15 @@ def xattrs_of(top):
     for base, folders, files in os.walk(top.encode()):
         for name in folders + files:
             p = os.path.join(base, name)
+            try:
+                names = os.listxattr(p, follow_symlinks=False)
+            except OSError as e:
+                # HFS Plus has this error for none.
+                if e.errno != errno.ENODATA:
+                    raise
+                names = []
             # XFS shows its own form of access control lists beside that of Linux.
-            names = [n for n in os.listxattr(p, follow_symlinks=False) if not n.startswith("trusted.SGI_ACL")]
+            names = [n for n in names if not n.startswith("trusted.SGI_ACL")]
             if names:
                 found[os.path.relpath(p, top.encode())] = {n: os.getxattr(p, n, follow_symlinks=False) for n in names}
     return found
