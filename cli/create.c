@@ -200,9 +200,10 @@ say_left_out(FILE *to, const struct volumes *v, uint64_t unused)
 
 		if (v->list[i].warning)
 			say(stderr, "platter: warning: %s%s: %s",
-			    v->list[i].logical ? "logical volume " : "partition ",
-			    v->list[i].logical || v->list[i].partition ? part : "0",
-			    v->list[i].warning);
+			    v->list[i].logical     ? "logical volume "
+			    : v->list[i].partition ? "partition "
+						   : "",
+			    part, v->list[i].warning);
 	}
 }
 

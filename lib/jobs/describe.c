@@ -376,7 +376,7 @@ describe_group(struct describer *s, struct pl_disk *disk, const char *place, str
 	struct platter_error err = PLATTER_ERROR_INIT;
 	struct platter_logical_volume *volumes;
 	struct pl_group *g;
-	int r = pl_group_open(disk, s->place->flags, &g, &err);
+	int r = c->driver->group(disk, s->place->flags, &g, &err);
 
 	if (r == -ENOTSUP)
 		pl_fact_text(&c->facts, "logical_volumes", "logical volumes", "not known: %s",

@@ -452,9 +452,12 @@ push_partition(struct pl_place *place, const char *select, const char *name,
 	return r;
 }
 
-/* Put logical volume `select` of the volume group on top there, as a disk called `name`. */
+/*
+ * Put logical volume `select` of the volume group on top there, as a disk called `name`.
+ * *ret_none: there is no group.
+ */
 static int
-push_logical(struct pl_place *place, const char *select, const char *name,
+push_logical(struct pl_place *place, const char *select, const char *name, bool *ret_none,
 	     struct platter_error *err)
 {
 	struct pl_disk *disk;
@@ -462,6 +465,7 @@ push_logical(struct pl_place *place, const char *select, const char *name,
 	size_t index;
 	int r = pl_group_open(place->disk, place->flags, &g, err);
 
+	*ret_none = r == -ENOENT;
 	if (r == -ENOENT)
 		return pl_fail(err, r,
 			       "'%s' is no physical volume, and so has no logical volume '%s'",
@@ -479,18 +483,6 @@ push_logical(struct pl_place *place, const char *select, const char *name,
 	return r;
 }
 
-/* Is what is on top a physical volume? */
-static bool
-holds_group(struct pl_place *place)
-{
-	struct pl_group *g;
-	int r = pl_group_open(place->disk, place->flags, &g, NULL);
-
-	if (r == 0)
-		pl_group_close(g);
-	return r != -ENOENT;
-}
-
 /*
  * What follows an '@': a partition, a logical volume of one as "2/root" or "2/group/root", or
  * where the disk is a physical volume itself, "root", "group/root" or "/group/root".
@@ -503,17 +495,24 @@ push_selected(struct pl_place *place, const char *select, const char *name,
 	PL_AUTOFREE char *partition = slash ? strndup(select, (size_t)(slash - select)) : NULL;
 	PL_AUTOFREE char *below = slash ? strndup(name, strlen(name) - strlen(slash)) : NULL;
 	int r = slash == select ? -ENOENT : push_partition(place, select, name, err);
+	struct platter_error why = PLATTER_ERROR_INIT;
+	bool no_group;
+	int logical;
 
 	if (r != -ENOENT)
 		return r;
-	if (holds_group(place) || slash == select)
-		return push_logical(place, select, name, err);
+	logical = push_logical(place, select, name, &no_group, &why);
+	if (!no_group || slash == select) {
+		if (logical < 0 && err)
+			*err = why;
+		return logical;
+	}
 	if (!slash)
 		return r;
 	if (!partition || !below)
 		return pl_no_memory(err);
 	r = push_partition(place, partition, below, err);
-	return r < 0 ? r : push_logical(place, slash + 1, name, err);
+	return r < 0 ? r : push_logical(place, slash + 1, name, &no_group, err);
 }
 
 /* Of a disk no file system is looked into, and so no snapshot of one can be meant. */

@@ -280,7 +280,7 @@ survey_content(struct survey *s, struct pl_disk *disk, struct platter_used_volum
 	if (nr && contents[0].driver->group)
 		r = in_group ? pl_unsupported(&why, PLATTER_NO_OFFSET,
 					      "it is a volume group in a logical volume")
-			     : pl_group_open(disk, s->place->flags, &g, &why);
+			     : contents[0].driver->group(disk, s->place->flags, &g, &why);
 	else
 		r = pl_volume_open(disk, NULL, NULL, s->place->flags, &v, &why);
 	if (r == 0 && g)
