@@ -3,6 +3,7 @@
 #include "volume.h"
 
 #include <locale.h>
+#include <sys/stat.h>
 #include <wctype.h>
 
 #include "content.h"
@@ -202,17 +203,10 @@ pl_volume_list(struct pl_volume *v, struct pl_node_id folder, pl_entry_fn *fn, v
 	return v->ops->list(v, folder, pass_entry, &l, err);
 }
 
-struct finder {
-	const char *name;
-	size_t n;
-	bool folds_case, found, found_folded;
-	struct pl_node_id id;
-};
-
-static int
-find_entry(void *closure, const struct pl_entry *e, struct platter_error *err)
+int
+pl_finder_take(void *finder, const struct pl_entry *e, struct platter_error *err)
 {
-	struct finder *f = closure;
+	struct pl_finder *f = finder;
 
 	(void)err;
 	if (e->length == f->n && !memcmp(e->name, f->name, f->n)) {
@@ -229,19 +223,52 @@ find_entry(void *closure, const struct pl_entry *e, struct platter_error *err)
 }
 
 int
+pl_finder_answer(const struct pl_finder *f, int r, struct pl_node_id *ret)
+{
+	if (!f->found && !f->found_folded)
+		return r < 0 ? r : -ENOENT;
+	*ret = f->id;
+	return 0;
+}
+
+enum platter_file_type
+pl_type_of_mode(uint32_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG: return PLATTER_FILE_REGULAR;
+	case S_IFDIR: return PLATTER_FILE_FOLDER;
+	case S_IFLNK: return PLATTER_FILE_SYMLINK;
+	case S_IFCHR: return PLATTER_FILE_CHARACTER_DEVICE;
+	case S_IFBLK: return PLATTER_FILE_BLOCK_DEVICE;
+	case S_IFIFO: return PLATTER_FILE_FIFO;
+	case S_IFSOCK: return PLATTER_FILE_SOCKET;
+	default: return PLATTER_FILE_UNKNOWN;
+	}
+}
+
+enum platter_file_type
+pl_type_of_entry(uint8_t type)
+{
+	static const enum platter_file_type types[] = {
+		PLATTER_FILE_UNKNOWN,          PLATTER_FILE_REGULAR,      PLATTER_FILE_FOLDER,
+		PLATTER_FILE_CHARACTER_DEVICE, PLATTER_FILE_BLOCK_DEVICE, PLATTER_FILE_FIFO,
+		PLATTER_FILE_SOCKET,           PLATTER_FILE_SYMLINK,
+	};
+
+	return type < ARRAY_SIZE(types) ? types[type] : PLATTER_FILE_UNKNOWN;
+}
+
+int
 pl_volume_lookup(struct pl_volume *v, struct pl_node_id folder, const char *name, size_t n,
 		 struct pl_node_id *ret, struct platter_error *err)
 {
-	struct finder f = { .name = name, .n = n, .folds_case = v->folds_case };
+	struct pl_finder f = { .name = name, .n = n, .folds_case = v->folds_case };
 	int r;
 
 	if (v->ops->lookup)
 		return v->ops->lookup(v, folder, name, n, ret, err);
-	r = pl_volume_list(v, folder, find_entry, &f, err);
-	if (!f.found && !f.found_folded)
-		return r < 0 ? r : -ENOENT;
-	*ret = f.id;
-	return 0;
+	r = pl_volume_list(v, folder, pl_finder_take, &f, err);
+	return pl_finder_answer(&f, r, ret);
 }
 
 int
@@ -257,6 +284,9 @@ int
 pl_volume_open_file(struct pl_volume *v, struct pl_node_id id, const char *stream, const char *name,
 		    struct pl_disk **ret, struct platter_error *err)
 {
+	if (stream && !v->ops->streams)
+		return pl_fail(err, -ENOENT, "'%s' has no stream '%s': this file system has none",
+			       name, stream);
 	return v->ops->open(v, id, stream, name, ret, err);
 }
 

@@ -101,7 +101,7 @@ struct pl_volume_ops {
 
 	/*
 	 * The contents of a regular file, or of one of its streams (NULL: the unnamed one), as a
-	 * disk called `name`.  -ENOENT: no such stream; -EISDIR; -ENOTSUP: encrypted, or stored
+	 * disk called `name`.  `stream` is NULL if there is no streams().  -ENOENT: no such stream; -EISDIR; -ENOTSUP: encrypted, or stored
 	 * in a way that is not known.
 	 */
 	int (*open)(struct pl_volume *v, struct pl_node_id id, const char *stream, const char *name,
@@ -206,6 +206,23 @@ int pl_volume_used(struct pl_volume *v, struct pl_ranges *used, char **ret_why,
 
 /* How full it is; see platter_volume_space(). */
 int pl_volume_space(struct pl_volume *v, struct platter_space *ret, struct platter_error *err);
+
+/* For a lookup through a listing: pl_finder_take() takes the entries. */
+struct pl_finder {
+	const char *name;
+	size_t n;
+	bool folds_case; /* one that differs in case alone is taken if none is the same */
+	bool found, found_folded;
+	struct pl_node_id id;
+};
+int pl_finder_take(void *finder, const struct pl_entry *entry, struct platter_error *err);
+/* What a lookup returns when the listing returned r, which if it failed may still have found it. */
+int pl_finder_answer(const struct pl_finder *finder, int r, struct pl_node_id *ret);
+
+/* From st_mode, as Unix file systems store it; UNKNOWN if it has no type that Linux has. */
+enum platter_file_type pl_type_of_mode(uint32_t mode);
+/* From the number in a folder's entry that ext and what came after it have. */
+enum platter_file_type pl_type_of_entry(uint8_t type);
 
 /* Are two names one, without regard to case?  Unicode's simple folding. */
 bool pl_names_equal_folded(const char *a, size_t a_length, const char *b, size_t b_length);

@@ -182,8 +182,7 @@ pl_btrfs_open_file(struct pl_volume *v, struct pl_node_id id, const char *stream
 
 	if (r < 0)
 		return r;
-	if (stream)
-		return pl_fail(err, -ENOENT, "Btrfs has no streams");
+	(void)stream;
 	if (file.type != PLATTER_FILE_REGULAR)
 		return pl_fail(err, file.type == PLATTER_FILE_FOLDER ? -EISDIR : -EINVAL,
 			       "'%s' is no regular file", name);

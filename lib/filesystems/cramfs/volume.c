@@ -73,21 +73,6 @@ field(bool big_endian, uint32_t word, unsigned before, unsigned bits)
 	return word >> shift & ((1u << bits) - 1);
 }
 
-static enum platter_file_type
-type_of(uint16_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFREG: return PLATTER_FILE_REGULAR;
-	case S_IFDIR: return PLATTER_FILE_FOLDER;
-	case S_IFLNK: return PLATTER_FILE_SYMLINK;
-	case S_IFCHR: return PLATTER_FILE_CHARACTER_DEVICE;
-	case S_IFBLK: return PLATTER_FILE_BLOCK_DEVICE;
-	case S_IFIFO: return PLATTER_FILE_FIFO;
-	case S_IFSOCK: return PLATTER_FILE_SOCKET;
-	default: return PLATTER_FILE_UNKNOWN;
-	}
-}
-
 static int
 read_inode(struct cramfs *fs, uint64_t at, struct inode *ret, struct platter_error *err)
 {
@@ -108,7 +93,7 @@ read_inode(struct cramfs *fs, uint64_t at, struct inode *ret, struct platter_err
 		.name_length = field(big, word[2], 0, 6) * 4,
 		.contents = field(big, word[2], 6, 26) * 4,
 	};
-	ret->type = type_of(ret->mode);
+	ret->type = pl_type_of_mode(ret->mode);
 	if (ret->type == PLATTER_FILE_UNKNOWN)
 		return pl_corrupt(err, at, "inode of mode 0%o", ret->mode);
 	return 0;
@@ -270,8 +255,7 @@ cramfs_open_file(struct pl_volume *v, struct pl_node_id id, const char *stream, 
 
 	if (r < 0)
 		return r;
-	if (stream)
-		return pl_fail(err, -ENOENT, "cramfs has no streams");
+	(void)stream;
 	if (i.type != PLATTER_FILE_REGULAR)
 		return pl_fail(err, i.type == PLATTER_FILE_FOLDER ? -EISDIR : -EINVAL,
 			       "'%s' is no regular file", name);

@@ -81,11 +81,6 @@ read_block(struct reader *r, uint64_t number, struct platter_error *err)
 static int
 get_entry(const struct reader *r, unsigned index, struct pl_entry *ret, struct platter_error *err)
 {
-	static const enum platter_file_type types[] = {
-		PLATTER_FILE_UNKNOWN,          PLATTER_FILE_REGULAR,      PLATTER_FILE_FOLDER,
-		PLATTER_FILE_CHARACTER_DEVICE, PLATTER_FILE_BLOCK_DEVICE, PLATTER_FILE_FIFO,
-		PLATTER_FILE_SOCKET,           PLATTER_FILE_SYMLINK,
-	};
 	const uint8_t *b = r->block + index * ENTRY_SIZE;
 	uint32_t name = get_le16(b + 8), end = r->length;
 	size_t n;
@@ -107,7 +102,7 @@ get_entry(const struct reader *r, unsigned index, struct pl_entry *ret, struct p
 		.name = (const char *)r->block + name,
 		.length = n,
 		.id.inode = get_le64(b),
-		.type = b[10] < ARRAY_SIZE(types) ? types[b[10]] : PLATTER_FILE_UNKNOWN,
+		.type = pl_type_of_entry(b[10]),
 	};
 	return 0;
 }

@@ -30,21 +30,6 @@ enum {
 	FORMAT_KNOWN = 0x1f,
 };
 
-static enum platter_file_type
-type_of(uint16_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFREG: return PLATTER_FILE_REGULAR;
-	case S_IFDIR: return PLATTER_FILE_FOLDER;
-	case S_IFLNK: return PLATTER_FILE_SYMLINK;
-	case S_IFCHR: return PLATTER_FILE_CHARACTER_DEVICE;
-	case S_IFBLK: return PLATTER_FILE_BLOCK_DEVICE;
-	case S_IFIFO: return PLATTER_FILE_FIFO;
-	case S_IFSOCK: return PLATTER_FILE_SOCKET;
-	default: return PLATTER_FILE_UNKNOWN;
-	}
-}
-
 /* Returns whether the block's address has an upper part. */
 static bool
 decode_compact(const struct erofs *fs, struct erofs_inode *i, const uint8_t *b)
@@ -116,7 +101,7 @@ erofs_inode_read(struct erofs *fs, uint64_t nid, struct erofs_inode *ret, struct
 	if (format & ~FORMAT_KNOWN || i.layout >= NR_LAYOUTS)
 		return pl_unsupported(err, at, "inode %" PRIu64 " of format 0x%x", slot, format);
 	i.mode = get_le16(b + 4);
-	i.type = type_of(i.mode);
+	i.type = pl_type_of_mode(i.mode);
 	if (i.type == PLATTER_FILE_UNKNOWN)
 		return pl_corrupt(err, at + 4, "inode %" PRIu64 " of mode 0%o", slot, i.mode);
 	decode_start(&i, b,

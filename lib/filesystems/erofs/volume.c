@@ -75,8 +75,7 @@ erofs_open_file(struct pl_volume *v, struct pl_node_id id, const char *stream, c
 
 	if (r < 0)
 		return r;
-	if (stream)
-		return pl_fail(err, -ENOENT, "EROFS has no streams");
+	(void)stream;
 	if (i.type != PLATTER_FILE_REGULAR)
 		return pl_fail(err, i.type == PLATTER_FILE_FOLDER ? -EISDIR : -EINVAL,
 			       "'%s' is no regular file", name);

@@ -249,8 +249,7 @@ ext_open_file(struct pl_volume *v, struct pl_node_id id, const char *stream, con
 	if (r < 0)
 		return r;
 	type = ext_inode_type(&inode);
-	if (stream)
-		return pl_fail(err, -ENOENT, "ext has no streams");
+	(void)stream;
 	if (type != PLATTER_FILE_REGULAR)
 		return pl_fail(err, type == PLATTER_FILE_FOLDER ? -EISDIR : -EINVAL,
 			       "'%s' is no regular file", name);

@@ -53,18 +53,6 @@ slots_of(const uint8_t *bytes, size_t size, uint64_t at)
 	return s;
 }
 
-static enum platter_file_type
-type_of(uint8_t type)
-{
-	static const enum platter_file_type types[] = {
-		PLATTER_FILE_UNKNOWN,          PLATTER_FILE_REGULAR,      PLATTER_FILE_FOLDER,
-		PLATTER_FILE_CHARACTER_DEVICE, PLATTER_FILE_BLOCK_DEVICE, PLATTER_FILE_FIFO,
-		PLATTER_FILE_SOCKET,           PLATTER_FILE_SYMLINK,
-	};
-
-	return type < ARRAY_SIZE(types) ? types[type] : PLATTER_FILE_UNKNOWN;
-}
-
 static bool
 is_encrypted(const struct f2fs_inode *i)
 {
@@ -115,7 +103,7 @@ list_entry(struct lister *l, const struct slots *s, const uint8_t *p, size_t slo
 		.name = (const char *)name,
 		.length = get_le16(p + 8),
 		.id.inode = get_le32(p + 4),
-		.type = type_of(p[10]),
+		.type = pl_type_of_entry(p[10]),
 	};
 	struct platter_error why = PLATTER_ERROR_INIT;
 	char shown[PL_FSCRYPT_NAME];
@@ -250,55 +238,26 @@ hash_of(const char *name, size_t n)
 	return state[0];
 }
 
-struct finder {
-	const char *name;
-	size_t n;
-	bool folds_case, found, found_folded;
-	struct pl_node_id id;
-};
-
-static int
-find_entry(void *closure, const struct pl_entry *e, struct platter_error *err)
-{
-	struct finder *f = closure;
-
-	(void)err;
-	if (e->length == f->n && !memcmp(e->name, f->name, f->n)) {
-		f->id = e->id;
-		f->found = true;
-		return 1;
-	}
-	if (f->folds_case && !f->found_folded &&
-	    pl_names_equal_folded(e->name, e->length, f->name, f->n)) {
-		f->id = e->id;
-		f->found_folded = true;
-	}
-	return 0;
-}
-
 static int
 lookup_in_list(struct f2fs *fs, const struct f2fs_inode *i, const char *name, size_t n,
 	       struct pl_node_id *ret, struct platter_error *err)
 {
-	struct finder f = {
+	struct pl_finder f = {
 		.name = name,
 		.n = n,
 		.folds_case = i->flags & F2FS_FLAG_CASEFOLD && !is_encrypted(i),
 	};
-	int r = f2fs_list_folder(fs, i, find_entry, &f, err);
+	int r = f2fs_list_folder(fs, i, pl_finder_take, &f, err);
 
-	if (!f.found && !f.found_folded)
-		return r < 0 ? r : -ENOENT;
-	*ret = f.id;
-	return 0;
+	return pl_finder_answer(&f, r, ret);
 }
 
 /* 0 if a block has the name, -ENOENT if not. */
 static int
-lookup_in_block(struct f2fs *fs, const struct f2fs_inode *i, uint64_t index, struct finder *f,
+lookup_in_block(struct f2fs *fs, const struct f2fs_inode *i, uint64_t index, struct pl_finder *f,
 		uint8_t *b, struct platter_error *err)
 {
-	struct lister l = { .folder = i, .fn = find_entry, .closure = f, .err = err };
+	struct lister l = { .folder = i, .fn = pl_finder_take, .closure = f, .err = err };
 	struct slots s;
 	uint32_t block;
 	int r = f2fs_map_block(fs, i, index, &block, err);
@@ -324,7 +283,7 @@ static int
 lookup_by_hash(struct f2fs *fs, const struct f2fs_inode *i, const char *name, size_t n,
 	       struct pl_node_id *ret, struct platter_error *err)
 {
-	struct finder f = { .name = name, .n = n };
+	struct pl_finder f = { .name = name, .n = n };
 	PL_AUTOFREE uint8_t *b = malloc(fs->volume.block_size);
 	uint32_t hash = hash_of(name, n);
 	uint64_t first = 0;

@@ -7,17 +7,10 @@
 #include "f2fs.h"
 #include "text.h"
 
-static const enum platter_file_type types[16] = {
-	[001] = PLATTER_FILE_FIFO,    [002] = PLATTER_FILE_CHARACTER_DEVICE,
-	[004] = PLATTER_FILE_FOLDER,  [006] = PLATTER_FILE_BLOCK_DEVICE,
-	[010] = PLATTER_FILE_REGULAR, [012] = PLATTER_FILE_SYMLINK,
-	[014] = PLATTER_FILE_SOCKET,
-};
-
 static enum platter_file_type
 type_of(const struct f2fs_inode *i)
 {
-	enum platter_file_type type = types[i->mode >> 12];
+	enum platter_file_type type = pl_type_of_mode(i->mode);
 
 	return type ? type : PLATTER_FILE_OTHER;
 }
@@ -148,8 +141,7 @@ f2fs_open_file(struct pl_volume *v, struct pl_node_id id, const char *stream, co
 
 	if (r < 0)
 		return r;
-	if (stream)
-		return pl_fail(err, -ENOENT, "F2FS has no streams");
+	(void)stream;
 	if (type_of(i) != PLATTER_FILE_REGULAR)
 		return pl_fail(err, type_of(i) == PLATTER_FILE_FOLDER ? -EISDIR : -EINVAL,
 			       "'%s' is no regular file", name);

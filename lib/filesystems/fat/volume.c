@@ -250,8 +250,7 @@ fat_open_file(struct pl_volume *v, struct pl_node_id id, const char *stream, con
 	uint32_t size, cluster;
 	int r;
 
-	if (stream)
-		return pl_fail(err, -ENOENT, "FAT has no streams");
+	(void)stream;
 	if (id.inode == FAT_ROOT)
 		return pl_fail(err, -EISDIR, "'%s' is a folder", name);
 	r = pl_fat_read_entry(f, id, raw, err);

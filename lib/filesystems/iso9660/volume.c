@@ -311,50 +311,23 @@ iso_list(struct pl_volume *v, struct pl_node_id folder, pl_entry_fn *fn, void *c
 	return error ? error : l.first;
 }
 
-struct finder {
-	const char *name;
-	size_t n;
-	bool folds, found, found_folded;
-	struct pl_node_id id;
-};
-
-static int
-find_entry(void *closure, const struct pl_entry *e, struct platter_error *err)
-{
-	struct finder *f = closure;
-
-	(void)err;
-	if (e->length == f->n && !memcmp(e->name, f->name, f->n)) {
-		f->id = e->id;
-		f->found = true;
-		return 1;
-	}
-	if (f->folds && !f->found_folded &&
-	    pl_names_equal_folded(e->name, e->length, f->name, f->n)) {
-		f->id = e->id;
-		f->found_folded = true;
-	}
-	return 0;
-}
-
 static int
 iso_lookup(struct pl_volume *v, struct pl_node_id folder, const char *name, size_t n,
 	   struct pl_node_id *ret, struct platter_error *err)
 {
-	struct finder f = { .name = name, .n = n, .folds = v->folds_case };
-	int r = iso_list(v, folder, find_entry, &f, err);
+	struct pl_finder f = { .name = name, .n = n, .folds_case = v->folds_case };
+	int r = iso_list(v, folder, pl_finder_take, &f, err);
 
-	if (f.found || f.found_folded) {
-		*ret = f.id;
+	r = pl_finder_answer(&f, r, ret);
+	if (r == 0)
 		return 0;
-	}
 	/* In no listing: it is not of the file system. */
 	if (folder.inode == v->root.inode && !folder.tree && iso_of(v)->boot.at &&
 	    n == strlen(ISO_BOOT_FOLDER) && !memcmp(name, ISO_BOOT_FOLDER, n)) {
 		*ret = (struct pl_node_id){ 0, ISO_BOOT_TREE };
 		return 0;
 	}
-	return r < 0 ? r : -ENOENT;
+	return r;
 }
 
 static int
@@ -421,8 +394,7 @@ iso_open_file(struct pl_volume *v, struct pl_node_id id, const char *stream, con
 	struct node n;
 	int r;
 
-	if (stream)
-		return pl_fail(err, -ENOENT, "ISO 9660 has no streams");
+	(void)stream;
 	if (id.tree == ISO_BOOT_TREE)
 		return pl_iso_boot_open(iso, id.inode, name, ret, err);
 	r = read_node(iso, id.inode, 0, &n, err);

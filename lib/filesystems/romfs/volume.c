@@ -187,8 +187,7 @@ romfs_open_file(struct pl_volume *v, struct pl_node_id id, const char *stream, c
 
 	if (r < 0)
 		return r;
-	if (stream)
-		return pl_fail(err, -ENOENT, "romfs has no streams");
+	(void)stream;
 	if (h.type != TYPE_FILE)
 		return pl_fail(err, h.type == TYPE_FOLDER ? -EISDIR : -EINVAL,
 			       "'%s' is no regular file", name);

@@ -14,18 +14,6 @@
 /* Of an unused stretch of a block, in place of an inode's first 16 bits. */
 #define FREE_TAG 0xffff
 
-static enum platter_file_type
-type_of(uint8_t type)
-{
-	static const enum platter_file_type types[] = {
-		PLATTER_FILE_UNKNOWN,          PLATTER_FILE_REGULAR,      PLATTER_FILE_FOLDER,
-		PLATTER_FILE_CHARACTER_DEVICE, PLATTER_FILE_BLOCK_DEVICE, PLATTER_FILE_FIFO,
-		PLATTER_FILE_SOCKET,           PLATTER_FILE_SYMLINK,
-	};
-
-	return type < ARRAY_SIZE(types) ? types[type] : PLATTER_FILE_UNKNOWN;
-}
-
 /* Count, count of 8-byte numbers, parent; then length, offset, name, [type,] number. */
 static int
 list_local(struct xfs *fs, const struct xfs_inode *i, pl_entry_fn *fn, void *closure,
@@ -54,7 +42,7 @@ list_local(struct xfs *fs, const struct xfs_inode *i, pl_entry_fn *fn, void *clo
 					  "XFS folder %" PRIu64 ": entry %u passes its end",
 					  i->number, k);
 		e.name = (const char *)name;
-		e.type = type ? type_of(*type) : PLATTER_FILE_UNKNOWN;
+		e.type = type ? pl_type_of_entry(*type) : PLATTER_FILE_UNKNOWN;
 		e.id.inode = number_size == 8 ? get_be64(number) : get_be32(number);
 		r = fn(closure, &e, err);
 	}
@@ -120,7 +108,7 @@ list_block(struct xfs *fs, const struct xfs_inode *i, const uint8_t *b, uint64_t
 		if (get_be16(p) != FREE_TAG) {
 			e.id.inode = get_be64(p);
 			if (fs->has_types)
-				e.type = type_of(p[9 + e.length]);
+				e.type = pl_type_of_entry(p[9 + e.length]);
 			r = fn(closure, &e, err);
 		}
 		at += length;
