@@ -11,6 +11,7 @@
 #ifndef PLATTER_DESCRIBE_H
 #define PLATTER_DESCRIBE_H
 
+#include <platter/disc.h>
 #include <platter/disk.h>
 
 #ifdef __cplusplus
@@ -149,6 +150,7 @@ struct platter_description {
 	size_t nr_chain;
 	const struct platter_snapshot *snapshots;
 	size_t nr_snapshots;
+	const struct platter_disc *disc;    /* that the disk is, or is a track of; else NULL */
 	const struct platter_table *tables; /* the one to believe first */
 	size_t nr_tables;
 	const struct platter_content *contents; /* of the whole disk; best first */

@@ -82,6 +82,8 @@ struct pl_open_request {
 	struct pl_related *related; /* NULL: nothing else may be opened */
 };
 
+struct pl_disc;
+
 struct pl_create_request {
 	struct pl_disk *file; /* growable, empty unless `resume`; outlives the writer */
 	uint64_t size;        /* of the disk; UINT64_MAX: a stream, known at the end */
@@ -93,6 +95,17 @@ struct pl_create_request {
 	struct pl_disk *like; /* an image of this format whose identifiers to take, or NULL */
 	bool resume;          /* `file` may hold the part of an earlier run */
 	struct pl_related *related; /* to look at a backing file; NULL: none may be named */
+	struct pl_disc
+		*disc; /* what is written is this disc, see enum pl_takes; else NULL; borrowed */
+};
+
+/* What create() wants to be given. */
+enum pl_takes {
+	PL_TAKES_DISK,
+	/* request->disc and all its sectors as ?disk=raw has them; a plain disk becomes one track. */
+	PL_TAKES_DISC,
+	/* A disc with its sectors as ?disk=raw+sub has them, and other disks as they are. */
+	PL_TAKES_BOTH,
 };
 
 /* What check() reports through; see platter_verify(). */
@@ -192,6 +205,7 @@ struct pl_format {
 
 	const struct pl_change_ops *change; /* NULL: nothing of it */
 	bool many_disks; /* a file may hold several: open() knows request->disk */
+	enum pl_takes takes;
 	const struct pl_disk_ops *disk_ops; /* what its disks have: tells whose a disk is */
 };
 
