@@ -23,6 +23,7 @@
 #include "disk.h"
 #include "facts.h"
 #include "format.h"
+#include "sector.h"
 
 #define PL_DISC_MAX_TRACKS   99
 #define PL_DISC_MAX_SESSIONS 99
@@ -36,6 +37,13 @@
 #define PL_DISC_OTHER_GAP 6900
 #define PL_DISC_PREGAP    150
 
+/* Of a sector in mode 2 also: */
+enum {
+	PL_DISC_FORM1_SUBHEADER = 2056, /* subheader and user data of form 1, */
+	PL_DISC_FORM2_EDC = 2328,       /* user data of form 2 and EDC, */
+	PL_DISC_FORM2_SUBHEADER = 2332, /* subheader and user data of form 2 */
+};
+
 enum pl_subchannel {
 	PL_SUB_NONE,
 	PL_SUB_Q16,      /* 16 bytes: Q, and zeros */
@@ -45,8 +53,8 @@ enum pl_subchannel {
 
 /*
  * Sectors of one track that are stored alike, one behind the other.  `main_bytes` says what
- * is stored of each: 2352 all; 2336 all behind the header; 2332 and 2328 subheader (or not),
- * form 2 and EDC; 2324 form 2; 2056 subheader and form 1; 2048 user data.
+ * is stored of each: 2352 all; 2336 all behind the header; 2324 user data of form 2; 2048 user
+ * data; or one of the lengths above.
  */
 struct pl_disc_run {
 	int64_t lba;
@@ -72,6 +80,9 @@ struct pl_disc {
 	struct pl_disk **files; /* what it stands on, each once */
 	size_t nr_files;
 	struct pl_disk *nothing; /* below what is not stored anywhere */
+	uint64_t nr_missing;     /* sectors that the sheet has and the files do not */
+	int64_t told_end[PL_DISC_MAX_SESSIONS + 1];
+	bool is_told[PL_DISC_MAX_SESSIONS + 1];
 	atomic_uint refs;
 };
 
