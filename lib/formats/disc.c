@@ -135,6 +135,29 @@ pl_disc_add_track(struct pl_disc *disc, const struct platter_track *track, size_
 	return 0;
 }
 
+int
+pl_disc_set_indexes(struct pl_disc *disc, size_t index, const int64_t *lbas, size_t nr,
+		    struct platter_error *err)
+{
+	int64_t *copy;
+
+	disc->tracks[index].indexes = NULL;
+	disc->tracks[index].nr_indexes = 0;
+	if (!nr)
+		return 0;
+	if (nr > PL_DISC_MAX_INDEXES)
+		return pl_corrupt(err, PLATTER_NO_OFFSET,
+				  "track %" PRIu32 " has more than %d indexes",
+				  disc->tracks[index].number, PL_DISC_MAX_INDEXES);
+	copy = pl_arena_alloc(&disc->arena, nr * sizeof *copy);
+	if (!copy)
+		return pl_no_memory(err);
+	memcpy(copy, lbas, nr * sizeof *copy);
+	disc->tracks[index].indexes = copy;
+	disc->tracks[index].nr_indexes = nr;
+	return 0;
+}
+
 /* One reference to each file. */
 static int
 hold_file(struct pl_disc *disc, struct pl_disk *file, struct platter_error *err)

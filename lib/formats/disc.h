@@ -99,6 +99,10 @@ void pl_disc_unref(struct pl_disc *disc); /* NULL is allowed */
 int pl_disc_add_track(struct pl_disc *disc, const struct platter_track *track, size_t *ret,
 		      struct platter_error *err);
 
+/* Copy the LBAs of index 2 and those after it of track `index` into the disc. */
+int pl_disc_set_indexes(struct pl_disc *disc, size_t index, const int64_t *lbas, size_t nr,
+			struct platter_error *err);
+
 /* Add where sectors are stored.  The disc takes references to the files of its own. */
 int pl_disc_add_run(struct pl_disc *disc, const struct pl_disc_run *run, struct platter_error *err);
 

@@ -83,6 +83,7 @@ struct pl_open_request {
 };
 
 struct pl_disc;
+struct platter_track;
 
 struct pl_create_request {
 	struct pl_disk *file; /* growable, empty unless `resume`; outlives the writer */
@@ -95,8 +96,8 @@ struct pl_create_request {
 	struct pl_disk *like; /* an image of this format whose identifiers to take, or NULL */
 	bool resume;          /* `file` may hold the part of an earlier run */
 	struct pl_related *related; /* to look at a backing file; NULL: none may be named */
-	struct pl_disc
-		*disc; /* what is written is this disc, see enum pl_takes; else NULL; borrowed */
+	struct pl_disc *disc;       /* what is written, see enum pl_takes; or NULL; borrowed */
+	const struct platter_track *track; /* if a track of it is all that is written */
 };
 
 /* What create() wants to be given. */
@@ -106,6 +107,8 @@ enum pl_takes {
 	PL_TAKES_DISC,
 	/* A disc with its sectors as ?disk=raw+sub has them, and other disks as they are. */
 	PL_TAKES_BOTH,
+	/* Samples: an audio track, which request->track is then, or another file of sound. */
+	PL_TAKES_SOUND,
 };
 
 /* What check() reports through; see platter_verify(). */

@@ -20,6 +20,7 @@
 	X(parallels)   \
 	X(prl_xml)     \
 	X(ova)         \
+	X(cue)         \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;

@@ -18,6 +18,7 @@
 #include "codec.h"
 #include "compare.h"
 #include "copy.h"
+#include "disc-source.h"
 #include "format.h"
 #include "guard.h"
 #include "hash.h"
@@ -27,6 +28,8 @@
 /* What pl_create() holds while it works. */
 struct creation {
 	struct pl_place *source;
+	struct pl_place *view; /* that is what is copied of a disc: the same; owned */
+	struct pl_disc_source disc;
 	const char *target;
 	const struct platter_create_options *options;
 	const struct pl_format *format;
@@ -180,6 +183,8 @@ creation_done(struct creation *c)
 	pl_related_free(c->related);
 	pl_hasher_free(c->hasher);
 	pl_disk_unref(c->file);
+	pl_place_close(c->view);
+	pl_disc_source_done(&c->disc);
 	free(c->pairs);
 	free(c->parent_name);
 }
@@ -250,6 +255,15 @@ pl_refuse_same_file(const struct pl_place *source, const char *target, struct pl
 }
 
 int
+pl_refuse_empty(const struct pl_format *format, struct platter_error *err)
+{
+	if (format->takes != PL_TAKES_DISC && format->takes != PL_TAKES_SOUND)
+		return 0;
+	return pl_invalid(err, "images of format '%s' are made of something, not of a size alone",
+			  format->info.name);
+}
+
+int
 pl_create_writer(const struct pl_format *format, const struct platter_create_options *o,
 		 struct pl_create_request *request, struct pl_writer **ret,
 		 struct platter_error *err)
@@ -280,6 +294,8 @@ make_writer(struct creation *c, uint64_t size, uint32_t sector_size, struct plat
 		.sector_size = sector_size,
 		.resume = c->options->resume,
 		.like = c->again ? c->source->disk : NULL,
+		.disc = c->disc.disc,
+		.track = c->disc.disk ? pl_disc_track_of(c->disc.disk) : NULL,
 	};
 	struct platter_create_options o = *c->options;
 
@@ -295,7 +311,8 @@ make_writer(struct creation *c, uint64_t size, uint32_t sector_size, struct plat
 static int
 open_written(struct creation *c, struct pl_disk **ret, struct platter_error *err)
 {
-	return pl_image_open(c->file, c->target, c->format->info.name, NULL, 0, ret, err);
+	return pl_image_open_given(c->file, c->target, c->format->info.name, NULL, c->disc.select,
+				   0, NULL, ret, err);
 }
 
 /* Does the part that an earlier run left hold the source's bytes up to where its writer goes on? */
@@ -518,6 +535,23 @@ resumable(const struct creation *c)
 	return !c->writer || c->writer->ops->checkpoint;
 }
 
+/* Make what a format of discs or sound is written from the source. */
+static int
+choose_view(struct creation *c, struct platter_error *err)
+{
+	int r = pl_disc_source_init(&c->disc, c->format, c->source->disk, err);
+
+	if (r < 0 || c->disc.disk == c->source->disk)
+		return r;
+	r = pl_place_of_disk(c->source, c->disc.disk, false, c->source->name, &c->view, err);
+	if (r < 0)
+		return r;
+	pl_disk_ref(c->disc.disk);
+	c->source = c->view;
+	c->copy.source = c->view->disk;
+	return 0;
+}
+
 /* Everything but committing. */
 static int
 produce(struct creation *c, struct platter_copy_result *ret, struct platter_error *err)
@@ -621,6 +655,8 @@ create(struct pl_place *source, const char *target, const struct platter_create_
 	if (r == 0 && !again)
 		r = pl_refuse_same_file(source, target, err);
 	if (r == 0)
+		r = choose_view(&c, err);
+	if (r == 0)
 		r = add_parent(&c, &size, err);
 	if (r == 0 && options->resume && source->disk->sequential)
 		r = pl_invalid(err, "a stream cannot be resumed: it is gone");
@@ -668,6 +704,8 @@ pl_create_empty(const char *target, uint64_t size, const struct platter_create_o
 	int r;
 
 	r = pl_create_format(target, options, &c.format, err);
+	if (r == 0)
+		r = pl_refuse_empty(c.format, err);
 	if (r == 0)
 		r = add_parent(&c, &size, err);
 	if (r == 0)

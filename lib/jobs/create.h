@@ -35,6 +35,9 @@ int pl_restore(struct pl_place *source, const char *target,
 int pl_create_format(const char *target, const struct platter_create_options *options,
 		     const struct pl_format **ret, struct platter_error *err);
 
+/* -EINVAL: nothing empty can be made in this format. */
+int pl_refuse_empty(const struct pl_format *format, struct platter_error *err);
+
 /* A writer of a format that has one: `request` tells of the file and the disk, `options` how. */
 int pl_create_writer(const struct pl_format *format, const struct platter_create_options *options,
 		     struct pl_create_request *request, struct pl_writer **ret,

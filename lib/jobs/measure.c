@@ -10,6 +10,7 @@
 
 #include "copy.h"
 #include "create.h"
+#include "disc-source.h"
 #include "progress.h"
 #include "storage.h"
 #include "walk.h"
@@ -20,6 +21,7 @@
 #define RAW_CHUNK KIB(4)
 
 struct measuring {
+	struct pl_disc_source disc;
 	struct pl_disk *source; /* NULL: a disk without any data */
 	uint64_t size;          /* of it; UINT64_MAX: a stream that was not read yet */
 	uint32_t sector_size;
@@ -50,7 +52,12 @@ layout_done(struct layout *l)
 static int
 layout_begin(struct measuring *m, uint64_t size, struct layout *l, struct platter_error *err)
 {
-	struct pl_create_request request = { .size = size, .sector_size = m->sector_size };
+	struct pl_create_request request = {
+		.size = size,
+		.sector_size = m->sector_size,
+		.disc = m->disc.disc,
+		.track = m->disc.disk ? pl_disc_track_of(m->disc.disk) : NULL,
+	};
 	int r = pl_storage_count(&l->file, err);
 
 	if (r < 0 || !m->format->create)
@@ -331,11 +338,27 @@ measure_full(struct measuring *m, uint64_t declared, struct platter_error *err)
 	return r;
 }
 
+/* Of a disc, what the format is written from. */
+static int
+choose_view(struct measuring *m, struct platter_error *err)
+{
+	int r;
+
+	if (!m->source)
+		return pl_refuse_empty(m->format, err);
+	r = pl_disc_source_init(&m->disc, m->format, m->source, err);
+	if (r < 0)
+		return r;
+	m->source = m->disc.disk;
+	m->size = m->source->size;
+	return 0;
+}
+
 static int
 measure(struct measuring *m, struct platter_error *err)
 {
 	const struct platter_measure_options *o = m->options;
-	uint64_t declared = m->size;
+	uint64_t declared;
 	int r;
 
 	m->create = (struct platter_create_options){
@@ -348,9 +371,15 @@ measure(struct measuring *m, struct platter_error *err)
 	};
 	r = pl_create_format("image", &m->create, &m->format, err);
 	if (r == 0)
+		r = choose_view(m, err);
+	declared = m->size;
+	if (r == 0)
 		r = measure_required(m, err);
 	m->result->size = m->size;
-	return r < 0 ? r : measure_full(m, declared, err);
+	if (r == 0)
+		r = measure_full(m, declared, err);
+	pl_disc_source_done(&m->disc);
+	return r;
 }
 
 int

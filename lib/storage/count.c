@@ -147,8 +147,11 @@ pl_storage_counted(struct pl_disk *disk, uint64_t *ret_length, uint64_t *ret_wri
 {
 	const struct count *c = count_of(disk);
 
-	*ret_length = length_of(c) + (c->beside ? length_of(c->beside) : 0);
-	*ret_written = c->written + (c->beside ? c->beside->written : 0);
+	*ret_length = *ret_written = 0;
+	for (; c; c = c->beside) {
+		*ret_length += length_of(c);
+		*ret_written += c->written;
+	}
 }
 
 int

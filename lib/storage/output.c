@@ -410,7 +410,7 @@ name_beside(struct pl_leaf *leaf, const struct pl_leaf *first, const struct pl_s
 	bool taken = true;
 	int r = 0;
 
-	o->ending = strdup(target + n);
+	o->ending = how->extension ? pl_format(".%s", how->extension) : strdup(target + n);
 	for (unsigned i = 1; taken && o->ending && r == 0; i++) {
 		char number[16] = "";
 
@@ -468,8 +468,12 @@ pl_storage_beside_path(struct pl_disk *file, size_t index)
 
 	if (!leaf)
 		return pl_count_beside_path(file, index);
-	leaf = leaf->output.beside;
-	return leaf && index < leaf->nr_parts ? final_name(leaf, index) : NULL;
+	for (leaf = leaf->output.beside; leaf; leaf = leaf->output.beside) {
+		if (index < leaf->nr_parts)
+			return final_name(leaf, index);
+		index -= leaf->nr_parts;
+	}
+	return NULL;
 }
 
 static const char *
@@ -483,13 +487,13 @@ pl_storage_beside_now(struct pl_disk *file, const char *path)
 {
 	const struct pl_leaf *leaf = pl_leaf_of(file);
 
-	leaf = leaf ? leaf->output.beside : NULL;
-	for (size_t i = 0; leaf && i < leaf->nr_parts; i++) {
-		PL_AUTOFREE char *final = final_name(leaf, i);
+	for (leaf = leaf ? leaf->output.beside : NULL; leaf; leaf = leaf->output.beside)
+		for (size_t i = 0; i < leaf->nr_parts; i++) {
+			PL_AUTOFREE char *final = final_name(leaf, i);
 
-		if (final && strcmp(without_dot(final), without_dot(path)) == 0)
-			return leaf->parts[i]->path;
-	}
+			if (final && strcmp(without_dot(final), without_dot(path)) == 0)
+				return leaf->parts[i]->path;
+		}
 	return NULL;
 }
 
@@ -603,8 +607,10 @@ name_all_beside(struct pl_leaf *first, bool sync, struct platter_error *err)
 	struct pl_leaf *leaf = first->output.beside;
 	const char *target = first->output.target;
 	struct stat st;
-	int r = sync ? pl_flush(&leaf->disk, err) : 0;
+	int r = leaf->output.beside ? name_all_beside(leaf, sync, err) : 0;
 
+	if (r == 0 && sync)
+		r = pl_flush(&leaf->disk, err);
 	if (r < 0)
 		return r;
 	if (!first->output.overwrite && lstat(target, &st) == 0)

@@ -63,14 +63,15 @@ int pl_storage_mode_like(struct pl_disk *disk, const char *path, struct platter_
  * disk-2-s001.vmdk and so on, and when those are there, disk-3-s001.vmdk.
  */
 struct pl_storage_beside {
-	const char *tag; /* what their names have more: "-flat", "-s" */
-	uint64_t split;  /* bytes that each has of the disk, numbered from 001; 0: one file */
-	bool loose;      /* each ends where it was written to, not at `split` */
+	const char *tag;       /* what their names have more: "-flat", "-s", "" */
+	const char *extension; /* theirs, without the dot; NULL: as that of the other */
+	uint64_t split;        /* bytes that each has of the disk, numbered from 001; 0: one file */
+	bool loose;            /* each ends where it was written to, not at `split` */
 };
 
 /*
  * Create them, once, as one growable disk, which makes files as it is written to.  It is
- * borrowed from `file` and committed or abandoned with it.
+ * borrowed from `file` and committed or abandoned with it.  It may have others beside it itself.
  * Errors: those of pl_storage_create(); -ENOTSUP: `file` is not one that gets a name.
  */
 int pl_storage_create_beside(struct pl_disk *file, const struct pl_storage_beside *how,
