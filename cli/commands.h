@@ -55,6 +55,8 @@ json_t *json_description(const struct platter_description *d);
 /* The snapshots that an image holds: a table for people, or for `--json`. */
 void print_snapshots(const struct platter_description *d, const char *indent);
 json_t *json_snapshots(const struct platter_description *d);
+/* "audio", "mode1", ... */
+const char *track_mode_name(enum platter_track_mode mode);
 
 /* "ext4 \"home\"", with more matches after it; to be freed. */
 char *contents_text(const struct platter_content *contents, size_t nr);

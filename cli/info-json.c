@@ -158,6 +158,76 @@ json_snapshots(const struct platter_description *d)
 	return array;
 }
 
+static json_t *
+json_disc_text(const struct platter_disc_text *text)
+{
+	json_t *one = json_object();
+
+	json_put(one, "title", json_text(text->title));
+	json_put(one, "performer", json_text(text->performer));
+	json_put(one, "songwriter", json_text(text->songwriter));
+	json_put(one, "composer", json_text(text->composer));
+	json_put(one, "arranger", json_text(text->arranger));
+	json_put(one, "message", json_text(text->message));
+	json_put(one, "genre", json_text(text->genre));
+	return one;
+}
+
+static json_t *
+json_track(const struct platter_track *t)
+{
+	json_t *one = json_object(), *indexes = json_array();
+
+	for (size_t i = 0; i < t->nr_indexes; i++)
+		json_array_append_new(indexes, json_integer(t->indexes[i]));
+	json_put(one, "number", json_number(t->number));
+	json_put(one, "session", json_number(t->session));
+	json_put(one, "mode", json_text(track_mode_name(t->mode)));
+	json_put(one, "start", json_integer(t->start));
+	json_put(one, "pregap", json_number(t->pregap));
+	json_put(one, "length", json_number(t->length));
+	json_put(one, "indexes", indexes);
+	json_put(one, "preemphasis", json_boolean(t->flags & PLATTER_TRACK_PREEMPHASIS));
+	json_put(one, "copy", json_boolean(t->flags & PLATTER_TRACK_COPY));
+	json_put(one, "four_channels", json_boolean(t->flags & PLATTER_TRACK_FOUR_CHANNELS));
+	json_put(one, "isrc", json_text(t->isrc));
+	json_put(one, "stored_bytes", json_number(t->stored_bytes));
+	json_put(one, "stored_subchannel", json_number(t->stored_subchannel));
+	json_put(one, "text", json_disc_text(&t->text));
+	return one;
+}
+
+static json_t *
+json_disc(const struct platter_disc *d)
+{
+	json_t *one, *sessions, *tracks;
+
+	if (!d)
+		return json_null();
+	one = json_object();
+	sessions = json_array();
+	tracks = json_array();
+	for (size_t i = 0; i < d->nr_sessions; i++) {
+		const struct platter_session *s = &d->sessions[i];
+		json_t *session = json_object();
+
+		json_put(session, "number", json_number(s->number));
+		json_put(session, "start", json_integer(s->start));
+		json_put(session, "end", json_integer(s->end));
+		json_put(session, "first_track", json_number(s->first_track));
+		json_put(session, "last_track", json_number(s->last_track));
+		json_array_append_new(sessions, session);
+	}
+	for (size_t i = 0; i < d->nr_tracks; i++)
+		json_array_append_new(tracks, json_track(&d->tracks[i]));
+	json_put(one, "medium", json_text(d->medium));
+	json_put(one, "mcn", json_text(d->mcn));
+	json_put(one, "text", json_disc_text(&d->text));
+	json_put(one, "sessions", sessions);
+	json_put(one, "tracks", tracks);
+	return one;
+}
+
 json_t *
 json_description(const struct platter_description *d)
 {
@@ -177,6 +247,7 @@ json_description(const struct platter_description *d)
 	json_put(one, "layers", json_layers(d->layers, d->nr_layers));
 	json_put(one, "chain", json_layers(d->chain, d->nr_chain));
 	json_put(one, "snapshots", json_snapshots(d));
+	json_put(one, "disc", json_disc(d->disc));
 	json_put(one, "tables", tables);
 	json_put(one, "contents", json_contents(d->contents, d->nr_contents));
 	return one;

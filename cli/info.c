@@ -301,6 +301,60 @@ has_fact(const struct platter_facts *facts, const char *key)
 	return false;
 }
 
+const char *
+track_mode_name(enum platter_track_mode mode)
+{
+	static const char *const names[] = { "audio", "mode0", "mode1", "mode2" };
+
+	return names[mode];
+}
+
+/* Time of `sectors` of a CD: "04:31.12". */
+static char *
+playing_time(uint64_t sectors)
+{
+	return text_of("%02" PRIu64 ":%02" PRIu64 ".%02" PRIu64, sectors / 4500, sectors / 75 % 60,
+		       sectors % 75 * 4 / 3);
+}
+
+/* "Title, by performer", with a blank before it; or nothing. */
+static char *
+title_text(const struct platter_disc_text *text)
+{
+	return text_of("%s%s%s%s", *text->title ? "  " : "", text->title,
+		       *text->performer ? (*text->title ? ", by " : "  by ") : "", text->performer);
+}
+
+static void
+say_track(const struct platter_track *t, bool is_cd)
+{
+	AUTOFREE char *title = title_text(&t->text);
+	AUTOFREE char *time = is_cd ? playing_time(t->length) : text_of("%s", "");
+
+	say(stdout,
+	    "  %7" PRIu32 " %7" PRIu32 "  %-6s %10" PRId64 " %10" PRIu64 " %9s %7" PRIu64 "%s%s%s",
+	    t->number, t->session, track_mode_name(t->mode), t->start, t->length, time, t->pregap,
+	    *t->isrc ? "  ISRC " : "", t->isrc, title);
+}
+
+static void
+say_disc(const struct platter_disc *d)
+{
+	AUTOFREE char *title = title_text(&d->text);
+	bool is_cd = !strcmp(d->medium, "CD");
+
+	putchar('\n');
+	say(stdout, "Tracks of the %s%s (PLACE?disk=NUMBER opens one; in sectors)", d->medium,
+	    title);
+	say(stdout, "  %7s %7s  %-6s %10s %10s %9s %7s", "Track", "Session", "Mode", "Start",
+	    "Length", is_cd ? "Time" : "", "Pregap");
+	for (size_t i = 0; i < d->nr_tracks; i++)
+		say_track(&d->tracks[i], is_cd);
+	for (size_t i = 0; i < d->nr_sessions; i++)
+		say(stdout, "  Lead-out of session %" PRIu32 " at %" PRId64, d->sessions[i].number,
+		    d->sessions[i].end);
+}
+
 static void
 say_layers(const char *title, const struct platter_layer *layers, size_t nr)
 {
@@ -544,6 +598,8 @@ print_description(const struct platter_description *d)
 			   d->physical_sector_size);
 	if (d->nr_chain)
 		say_layers("Backing files, nearest first", d->chain, d->nr_chain);
+	if (d->disc)
+		say_disc(d->disc);
 	if (d->nr_snapshots) {
 		putchar('\n');
 		say(stdout, "Snapshots (PLACE?snapshot=NAME opens one)");

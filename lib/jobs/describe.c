@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "content.h"
+#include "disc.h"
 #include "format.h"
 #include "group.h"
 #include "scheme.h"
@@ -241,6 +242,69 @@ describe_snapshots(struct describer *s)
 			pl_warn(&s->facts[i], "snapshots: %s", err.message);
 		return;
 	}
+}
+
+static void
+copy_text(struct pl_arena *arena, struct platter_disc_text *ret,
+	  const struct platter_disc_text *text)
+{
+	*ret = (struct platter_disc_text){
+		.title = pl_arena_strdup(arena, text->title),
+		.performer = pl_arena_strdup(arena, text->performer),
+		.songwriter = pl_arena_strdup(arena, text->songwriter),
+		.composer = pl_arena_strdup(arena, text->composer),
+		.arranger = pl_arena_strdup(arena, text->arranger),
+		.message = pl_arena_strdup(arena, text->message),
+		.genre = pl_arena_strdup(arena, text->genre),
+	};
+}
+
+static void *
+copy_bytes(struct pl_arena *arena, const void *bytes, size_t n)
+{
+	void *copy = n ? pl_arena_alloc(arena, n) : NULL;
+
+	return copy ? memcpy(copy, bytes, n) : NULL;
+}
+
+static const struct platter_track *
+copy_tracks(struct pl_arena *arena, const struct platter_disc *d)
+{
+	struct platter_track *tracks =
+		copy_bytes(arena, d->tracks, d->nr_tracks * sizeof *d->tracks);
+
+	for (size_t i = 0; tracks && i < d->nr_tracks; i++) {
+		struct platter_track *t = &tracks[i];
+
+		t->isrc = pl_arena_strdup(arena, t->isrc);
+		t->indexes = copy_bytes(arena, t->indexes, t->nr_indexes * sizeof *t->indexes);
+		copy_text(arena, &t->text, &d->tracks[i].text);
+	}
+	return tracks;
+}
+
+/* The topmost layer that is a disc, or a track of one. */
+static void
+describe_disc(struct describer *s)
+{
+	const struct platter_disc *from;
+	struct pl_disc *disc = NULL;
+	struct platter_disc *d;
+
+	for (size_t i = s->place->nr_layers; i-- > 0 && !disc;)
+		disc = pl_disc_of(s->place->layers[i]);
+	d = disc ? pl_arena_alloc(s->arena, sizeof *d) : NULL;
+	if (!d)
+		return;
+	from = &disc->info;
+	*d = *from;
+	d->mcn = pl_arena_strdup(s->arena, from->mcn);
+	copy_text(s->arena, &d->text, &from->text);
+	d->sessions =
+		copy_bytes(s->arena, from->sessions, from->nr_sessions * sizeof *from->sessions);
+	d->tracks = copy_tracks(s->arena, from);
+	if (!s->arena->failed)
+		s->d->disc = d;
 }
 
 /*
@@ -513,6 +577,7 @@ describe_all(struct describer *s)
 	describe_layers(s);
 	describe_chain(s);
 	describe_snapshots(s);
+	describe_disc(s);
 	/* Looking at a stream would take from it what its reader wants. */
 	if (!place->disk->sequential) {
 		describe_tables(s);
