@@ -21,6 +21,7 @@
 	X(prl_xml)     \
 	X(ova)         \
 	X(cue)         \
+	X(toc)         \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;

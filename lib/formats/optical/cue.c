@@ -583,12 +583,6 @@ cue_probe(const struct pl_probe *probe)
 	return strcasecmp(probe->extension, "cue") == 0 ? 40 : 0;
 }
 
-static int
-cue_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_error *err)
-{
-	return pl_disc_check(disk, findings, err);
-}
-
 /* ---- writing ---- */
 
 static const char *
@@ -692,7 +686,7 @@ const struct pl_format pl_format_cue = {
 	.probe = cue_probe,
 	.open = cue_open,
 	.create = cue_create,
-	.check = cue_check,
+	.check = pl_disc_check,
 	.many_disks = true,
 	.takes = PL_TAKES_DISC,
 	.disk_ops = &cue_ops,
