@@ -22,6 +22,8 @@
 	X(ova)         \
 	X(cue)         \
 	X(toc)         \
+	X(wav)         \
+	X(flac)        \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;
