@@ -22,6 +22,7 @@
 	X(ova)         \
 	X(cue)         \
 	X(toc)         \
+	X(sectors)     \
 	X(wav)         \
 	X(flac)        \
 	X(raw)
