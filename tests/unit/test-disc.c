@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* test-disc.c - discs from cue sheets and TOCs, and every view of them */
+#include "disc.h"
+#include "test.h"
+
+static struct platter_error err = PLATTER_ERROR_INIT;
+
+/* Files that a sheet may name. */
+struct file {
+	const char *name;
+	const uint8_t *bytes;
+	size_t n;
+};
+
+struct files {
+	struct pl_related related;
+	const struct file *list;
+	size_t nr;
+};
+
+static int
+open_file(struct pl_related *related, const char *name, const char *format, bool writable,
+	  struct pl_disk **ret, struct platter_error *e)
+{
+	const struct files *files = pl_container_of(related, struct files, related);
+
+	(void)writable;
+	related->missing = false;
+	for (size_t i = 0; i < files->nr; i++) {
+		PL_AUTOUNREF struct pl_disk *file = NULL;
+		struct pl_open_request request = { 0 };
+		int r;
+
+		if (strcmp(files->list[i].name, name) != 0)
+			continue;
+		r = pl_memory_new(files->list[i].bytes, files->list[i].n, name, &file, e);
+		request.file = file;
+		return r < 0 ? r : pl_format_by_name(format)->open(&request, ret, e);
+	}
+	related->missing = true;
+	return pl_fail(e, -ENOENT, "no file '%s'", name);
+}
+
+/* What a folder is looked through for: names that differ in case. */
+static int
+find_file(struct pl_related *related, const char *folder, const char *extension,
+	  int (*look)(struct pl_disk *file, const void *wanted), const void *wanted,
+	  char **ret_name, struct platter_error *e)
+{
+	const struct files *files = pl_container_of(related, struct files, related);
+
+	(void)folder, (void)extension;
+	*ret_name = NULL;
+	for (size_t i = 0; i < files->nr && !*ret_name; i++) {
+		PL_AUTOUNREF struct pl_disk *file = NULL;
+		int r = pl_memory_new("", 0, files->list[i].name, &file, e);
+
+		if (r < 0)
+			return r;
+		if (look(file, wanted) > 0)
+			*ret_name = strdup(files->list[i].name);
+	}
+	return 0;
+}
+
+static int
+open_sheet(const char *format, const char *sheet, const struct file *list, size_t nr,
+	   const char *select, struct pl_disk **ret)
+{
+	PL_AUTOUNREF struct pl_disk *file = NULL;
+	struct files files = { { .open = open_file, .find = find_file }, list, nr };
+	struct pl_open_request request = { .disk = select, .related = &files.related };
+
+	err = (struct platter_error)PLATTER_ERROR_INIT;
+	EXPECT_EQ(pl_memory_new(sheet, strlen(sheet), "disc.cue", &file, &err), 0);
+	request.file = file;
+	return pl_format_by_name(format)->open(&request, ret, &err);
+}
+
+static void
+fill(uint8_t *bytes, size_t n, unsigned seed)
+{
+	for (size_t i = 0; i < n; i++) {
+		seed = seed * 1103515245 + 12345;
+		bytes[i] = (uint8_t)(seed >> 16);
+	}
+}
+
+/* nr sectors of mode 1 from `lba` on, with their user data apart. */
+static void
+make_mode1(uint8_t *raw, uint8_t *user, int64_t lba, size_t nr)
+{
+	fill(user, nr * 2048, (unsigned)lba + 1);
+	for (size_t i = 0; i < nr; i++, raw += 2352) {
+		memset(raw, 0, 2352);
+		pl_sector_put_header(raw, lba + (int64_t)i, 1);
+		memcpy(raw + 16, user + i * 2048, 2048);
+		pl_sector_protect(raw, PL_SECTOR_MODE1);
+	}
+}
+
+#define NR 100
+
+static uint8_t data_raw[NR * 2352], data_user[NR * 2048], sound[NR * 2352];
+
+static void
+make_files(void)
+{
+	make_mode1(data_raw, data_user, 0, NR);
+	fill(sound, sizeof sound, 99);
+}
+
+static void
+expect_bytes(struct pl_disk *disk, uint64_t offset, const uint8_t *wanted, size_t n)
+{
+	PL_AUTOFREE uint8_t *have = malloc(n);
+
+	EXPECT_EQ(pl_read(disk, have, n, offset, &err), 0);
+	EXPECT_MEM(have, wanted, n);
+}
+
+TEST(a_data_track_is_its_user_data)
+{
+	const struct file files[] = { { "disc.bin", data_raw, sizeof data_raw } };
+	static const char sheet[] = "FILE \"disc.bin\" BINARY\r\n  TRACK 01 MODE1/2352\r\n"
+				    "    INDEX 01 00:00:00\r\n";
+	PL_AUTOUNREF struct pl_disk *disk = NULL, *raw = NULL, *track = NULL;
+
+	make_files();
+	EXPECT_EQ(open_sheet("cue", sheet, files, 1, NULL, &disk), 0);
+	EXPECT_EQ(disk->size, sizeof data_user);
+	EXPECT_EQ(disk->sector_size, 2048);
+	expect_bytes(disk, 0, data_user, sizeof data_user);
+	expect_bytes(disk, 70001, data_user + 70001, 5);
+	EXPECT_EQ(open_sheet("cue", sheet, files, 1, "raw", &raw), 0);
+	EXPECT_EQ(raw->size, sizeof data_raw);
+	expect_bytes(raw, 0, data_raw, sizeof data_raw);
+	EXPECT_EQ(open_sheet("cue", sheet, files, 1, "1", &track), 0);
+	expect_bytes(track, 0, data_user, sizeof data_user);
+	EXPECT(pl_disc_track_of(track) && !pl_disc_track_of(raw));
+	EXPECT_EQ(open_sheet("cue", sheet, files, 1, "2", &track), -ENOENT);
+	EXPECT_STR(err.message, "there is no track '2' on the disc");
+}
+
+/* What is stored as 2048 bytes gets the headers, EDC and ECC that a pressed disc has. */
+TEST(raw_sectors_are_made_of_user_data)
+{
+	const struct file files[] = { { "disc.iso", data_user, sizeof data_user } };
+	PL_AUTOUNREF struct pl_disk *raw = NULL;
+
+	make_files();
+	EXPECT_EQ(open_sheet("cue",
+			     "FILE disc.iso BINARY\nTRACK 01 MODE1/2048\nINDEX 01 00:00:00\n",
+			     files, 1, "raw", &raw),
+		  0);
+	EXPECT_EQ(raw->size, sizeof data_raw);
+	expect_bytes(raw, 0, data_raw, sizeof data_raw);
+}
+
+TEST(names_need_not_fit_exactly)
+{
+	const struct file files[] = { { "Disc.Bin", data_raw, sizeof data_raw } };
+	PL_AUTOUNREF struct pl_disk *a = NULL, *b = NULL, *c = NULL;
+
+	make_files();
+	EXPECT_EQ(open_sheet("cue", "FILE \"DISC.BIN\" BINARY\nTRACK 1 AUDIO\nINDEX 1 0:0:0\n",
+			     files, 1, NULL, &a),
+		  0);
+	EXPECT_EQ(open_sheet("cue",
+			     "FILE \"C:\\rips\\disc.bin\" BINARY\nTRACK 1 AUDIO\nINDEX 1 0:0:0\n",
+			     files, 1, NULL, &b),
+		  0);
+	EXPECT_EQ(open_sheet("cue", "FILE \"other.bin\" BINARY\nTRACK 1 AUDIO\nINDEX 1 0:0:0\n",
+			     files, 1, NULL, &c),
+		  0);
+	EXPECT_EQ(open_sheet("cue", "FILE \"other.img\" BINARY\nTRACK 1 AUDIO\nINDEX 1 0:0:0\n",
+			     files, 1, NULL, &c),
+		  -ENOENT);
+	EXPECT_STR(err.message, "no file 'other.img'");
+}
+
+/* A file for each track, the second's pregap at the end of the first, gaps in no file, indexes. */
+TEST(gaps_and_indexes_are_where_the_sheet_says)
+{
+	const struct file files[] = { { "1.bin", data_raw, sizeof data_raw },
+				      { "2.bin", sound, sizeof sound } };
+	static const char sheet[] =
+		"FILE \"1.bin\" BINARY\n TRACK 01 MODE1/2352\n  INDEX 01 00:00:00\n"
+		" TRACK 02 AUDIO\n  FLAGS DCP PRE\n  ISRC ABCDE1234567\n  INDEX 00 00:01:05\n"
+		"FILE \"2.bin\" BINARY\n  INDEX 01 00:00:00\n  INDEX 02 00:00:10\n  POSTGAP "
+		"00:00:04\n"
+		" TRACK 03 AUDIO\n  PREGAP 00:00:02\n  INDEX 01 00:01:00\n";
+	PL_AUTOUNREF struct pl_disk *disk = NULL, *raw = NULL;
+	const struct platter_disc *d;
+	static const uint8_t silence[6 * 2352];
+
+	make_files();
+	EXPECT_EQ(open_sheet("cue", sheet, files, 2, NULL, &disk), 0);
+	d = &pl_disc_of(disk)->info;
+	EXPECT_EQ(d->nr_tracks, 3);
+	EXPECT_EQ(d->tracks[0].start, 0);
+	EXPECT_EQ(d->tracks[0].length, 80);
+	EXPECT_EQ(d->tracks[1].start, 100);
+	EXPECT_EQ(d->tracks[1].pregap, 20);
+	EXPECT_EQ(d->tracks[1].nr_indexes, 1);
+	EXPECT_EQ(d->tracks[1].indexes[0], 110);
+	EXPECT_EQ(d->tracks[1].flags, PLATTER_TRACK_COPY | PLATTER_TRACK_PREEMPHASIS);
+	EXPECT_STR(d->tracks[1].isrc, "ABCDE1234567");
+	/* 75 sectors and 4 of silence. */
+	EXPECT_EQ(d->tracks[1].length, 79);
+	EXPECT_EQ(d->tracks[2].start, 181);
+	EXPECT_EQ(d->tracks[2].pregap, 2);
+	EXPECT_EQ(d->tracks[2].length, 25);
+	EXPECT_EQ(d->sessions[0].end, 206);
+	EXPECT_EQ(disk->size, 80 * 2048);
+	EXPECT_EQ(open_sheet("cue", sheet, files, 2, "raw", &raw), 0);
+	EXPECT_EQ(raw->size, 206 * 2352);
+	expect_bytes(raw, 0, data_raw, sizeof data_raw);
+	expect_bytes(raw, 100 * 2352, sound, 75 * 2352);
+	expect_bytes(raw, 175 * 2352, silence, sizeof silence);
+	expect_bytes(raw, 181 * 2352, sound + 75 * 2352, 25 * 2352);
+}
+
+/* A disc of sound with data in its second session: the file system is found at sector 16. */
+TEST(a_second_session_comes_behind_lead_out_and_lead_in)
+{
+	const struct file files[] = { { "a.bin", sound, sizeof sound },
+				      { "b.bin", data_raw, sizeof data_raw } };
+	static const char sheet[] =
+		"FILE a.bin BINARY\nTRACK 01 AUDIO\nINDEX 01 00:00:00\nREM SESSION 02\n"
+		"FILE b.bin BINARY\nTRACK 02 MODE1/2352\nINDEX 01 00:00:00\n";
+	PL_AUTOUNREF struct pl_disk *disk = NULL, *raw = NULL;
+	const struct platter_disc *d;
+
+	make_files();
+	EXPECT_EQ(open_sheet("cue", sheet, files, 2, NULL, &disk), 0);
+	d = &pl_disc_of(disk)->info;
+	EXPECT_EQ(d->nr_sessions, 2);
+	EXPECT_EQ(d->sessions[0].end, NR);
+	EXPECT_EQ(d->tracks[1].start, NR + 11400);
+	EXPECT_EQ(disk->size, (NR + 11400 + NR) * 2048);
+	expect_bytes(disk, 0, data_user, 32 * 2048);
+	expect_bytes(disk, (NR + 11400) * 2048, data_user, sizeof data_user);
+	EXPECT_EQ(open_sheet("cue", sheet, files, 2, "raw", &raw), 0);
+	EXPECT_EQ(raw->size, 2 * NR * 2352);
+	expect_bytes(raw, NR * 2352, data_raw, sizeof data_raw);
+	EXPECT_EQ(pl_disc_position(pl_disc_of(raw), NR + 11400), NR);
+	EXPECT_EQ(pl_disc_position(pl_disc_of(raw), NR + 1), -1);
+}
+
+TEST(wrong_edc_is_corrected_or_bad_in_the_map)
+{
+	PL_AUTOFREE uint8_t *damaged = malloc(sizeof data_raw);
+	const struct file files[] = { { "disc.bin", damaged, sizeof data_raw } };
+	static const uint8_t zeros[2048];
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+	struct pl_extent e;
+
+	make_files();
+	memcpy(damaged, data_raw, sizeof data_raw);
+	damaged[40 * 2352 + 777] ^= 0x10;
+	fill(damaged + 50 * 2352 + 30, 2000, 5);
+	EXPECT_EQ(open_sheet("cue", "FILE disc.bin BINARY\nTRACK 1 MODE1/2352\nINDEX 1 0:0:0\n",
+			     files, 1, NULL, &disk),
+		  0);
+	expect_bytes(disk, 0, data_user, 50 * 2048);
+	expect_bytes(disk, 50 * 2048, zeros, 2048);
+	expect_bytes(disk, 51 * 2048, data_user + 51 * 2048, 49 * 2048);
+	EXPECT_EQ(pl_map(disk, 50 * 2048 + 5, MIB(1), &e, &err), 0);
+	EXPECT_EQ(e.kind, PLATTER_BAD);
+	EXPECT_EQ(e.length, 2043);
+	EXPECT_EQ(pl_map(disk, 49 * 2048, MIB(1), &e, &err), 0);
+	EXPECT_EQ(e.kind, PLATTER_DATA);
+	EXPECT_EQ(e.length, 2048);
+}
+
+/* Every Q that is made has the right CRC and tells where it is. */
+TEST(subchannel_is_made)
+{
+	const struct file files[] = { { "a.bin", sound, sizeof sound } };
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+	uint8_t sector[2448];
+
+	make_files();
+	EXPECT_EQ(open_sheet(
+			  "cue",
+			  "CATALOG 1234567890123\nFILE a.bin BINARY\nTRACK 7 AUDIO\nINDEX 0 0:0:0\n"
+			  "INDEX 1 0:0:20\n",
+			  files, 1, "raw+sub", &disk),
+		  0);
+	EXPECT_EQ(disk->size, NR * 2448);
+	for (unsigned i = 0; i < NR; i++) {
+		const uint8_t *q = sector + 2352 + 12;
+		unsigned crc = 0;
+
+		EXPECT_EQ(pl_read(disk, sector, sizeof sector, i * 2448, &err), 0);
+		EXPECT_MEM(sector, sound + i * 2352, 2352);
+		for (unsigned bit = 0; bit < 80; bit++) {
+			crc ^= (q[bit / 8] >> (7 - bit % 8) & 1u) << 15;
+			crc = crc << 1 ^ (crc & 0x8000 ? 0x11021 : 0);
+		}
+		EXPECT_EQ(get_be16(q + 10), (uint16_t)~crc);
+		EXPECT_EQ(sector[2352], i < 20 ? 0xff : 0);
+		if (q[0] == 1) {
+			unsigned distance = i < 20 ? 20 - i : i - 20;
+
+			EXPECT_EQ(q[1], 7);
+			EXPECT_EQ(q[2], i >= 20);
+			EXPECT_EQ(q[5], (distance % 75 / 10) << 4 | distance % 75 % 10);
+		} else {
+			EXPECT_EQ(q[0], 2);
+			EXPECT_EQ(q[1], 0x12);
+			EXPECT_EQ(q[7], 0x30);
+		}
+	}
+}
+
+TEST(samples_of_the_other_byte_order_are_turned)
+{
+	PL_AUTOFREE uint8_t *turned = malloc(sizeof sound);
+	const struct file files[] = { { "a.bin", turned, sizeof sound } };
+	PL_AUTOUNREF struct pl_disk *disk = NULL, *toc = NULL;
+
+	make_files();
+	for (size_t i = 0; i < sizeof sound; i++)
+		turned[i] = sound[i ^ 1];
+	EXPECT_EQ(open_sheet("cue", "FILE a.bin MOTOROLA\nTRACK 1 AUDIO\nINDEX 1 0:0:0\n", files, 1,
+			     "1", &disk),
+		  0);
+	expect_bytes(disk, 0, sound, sizeof sound);
+	EXPECT_EQ(open_sheet("toc", "CD_DA TRACK AUDIO FILE \"a.bin\" 0", files, 1, "1", &toc), 0);
+	expect_bytes(toc, 0, sound, sizeof sound);
+}
+
+TEST(wrong_cue_sheets_are_refused)
+{
+	static const struct {
+		const char *sheet, *message;
+	} sheets[] = {
+		{ "", "the disc has no tracks" },
+		{ "TRACK 01 AUDIO\n", "line 1 of the cue sheet: no FILE comes before track '01'" },
+		{ "FILE\n", "line 1 of the cue sheet: no name of a file ''" },
+		{ "FILE a.bin MP3\n",
+		  "the cue sheet's file 'a.bin' is of type 'MP3', and BINARY, MOTOROLA, WAVE and"
+		  " FLAC are read" },
+		{ "FILE a.bin BINARY\n\nTRACK 01 MODE3/2352\n",
+		  "line 3 of the cue sheet: unknown mode 'MODE3/2352'" },
+		{ "FILE a.bin BINARY\nTRACK xx AUDIO\n",
+		  "line 2 of the cue sheet: not a track: 'xx'" },
+		{ "FILE a.bin BINARY\nTRACK 0 AUDIO\nINDEX 1 0:0:0\n",
+		  "track 0, 1 to 99 are allowed" },
+		{ "FILE a.bin BINARY\nTRACK 1 AUDIO\nINDEX 2 0:0:0\n",
+		  "line 3 of the cue sheet: out of order is index '2'" },
+		{ "FILE a.bin BINARY\nTRACK 1 AUDIO\nINDEX 1 0:0:75\n",
+		  "line 3 of the cue sheet: not a time: '0:0:75'" },
+		{ "FILE a.bin BINARY\nTRACK 1 AUDIO\nINDEX 0 0:0:0\n",
+		  "track 1 of the cue sheet has no index 01" },
+		{ "FILE a.bin BINARY\nTRACK 1 AUDIO\nINDEX 1 0:0:9\nTRACK 2 AUDIO\nINDEX 1 0:0:8\n",
+		  "line 5 of the cue sheet: earlier than the index before is '0:0:8'" },
+		{ "FILE a.bin BINARY\nTRACK 2 AUDIO\nINDEX 1 0:0:0\nTRACK 1 AUDIO\nINDEX 1 0:0:8\n",
+		  "track 1 of session 1 comes after track 2 of session 1" },
+		{ "REM SESSION 100\n", "line 1 of the cue sheet: out of order is session '100'" },
+	};
+	const struct file files[] = { { "a.bin", sound, sizeof sound } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(sheets); i++) {
+		PL_AUTOUNREF struct pl_disk *disk = NULL;
+
+		EXPECT(open_sheet("cue", sheets[i].sheet, files, 1, NULL, &disk) < 0);
+		EXPECT_STR(err.message, sheets[i].message);
+	}
+}
+
+TEST(a_toc_is_read)
+{
+	const struct file files[] = { { "a.bin", sound, sizeof sound },
+				      { "b.bin", data_raw, sizeof data_raw } };
+	static const char sheet[] =
+		"CD_ROM\nCATALOG \"1234567890123\"\n// a comment \"\n"
+		"CD_TEXT { LANGUAGE_MAP { 0 : EN }\n LANGUAGE 0 { TITLE \"Songs \\\"of\\\" "
+		"\\351\"\n"
+		"  SIZE_INFO { 1, 2,\n 3 } PERFORMER \"Me\" } LANGUAGE 1 { TITLE \"Lieder\" } }\n"
+		"TRACK MODE1_RAW NO COPY DATAFILE \"b.bin\" #4704 00:00:50\n"
+		"TRACK AUDIO RW COPY PRE_EMPHASIS ISRC \"ABCDE1234567\"\n"
+		"CD_TEXT { LANGUAGE 0 { TITLE \"One\" } }\n"
+		"PREGAP 00:00:03 SILENCE 00:00:04 FILE \"a.bin\" SWAP #2448 00:00:01 00:00:20\n"
+		"INDEX 00:00:05\n";
+	PL_AUTOUNREF struct pl_disk *disk = NULL, *track = NULL;
+	const struct platter_disc *d;
+
+	make_files();
+	EXPECT_EQ(open_sheet("toc", sheet, files, 2, NULL, &disk), 0);
+	d = &pl_disc_of(disk)->info;
+	EXPECT_STR(d->mcn, "1234567890123");
+	EXPECT_STR(d->text.title, "Songs \"of\" \xc3\xa9");
+	EXPECT_STR(d->text.performer, "Me");
+	EXPECT_EQ(d->nr_tracks, 2);
+	EXPECT_EQ(d->tracks[0].length, 50);
+	EXPECT_EQ(d->tracks[0].flags, 0);
+	EXPECT_EQ(d->tracks[1].start, 53);
+	EXPECT_EQ(d->tracks[1].pregap, 3);
+	EXPECT_EQ(d->tracks[1].length, 24);
+	EXPECT_EQ(d->tracks[1].indexes[0], 58);
+	EXPECT_EQ(d->tracks[1].stored_subchannel, 96);
+	EXPECT_STR(d->tracks[1].text.title, "One");
+	expect_bytes(disk, 0, data_user + 2 * 2048, 50 * 2048);
+	EXPECT_EQ(open_sheet("toc", sheet, files, 2, "2", &track), 0);
+	expect_bytes(track, 4 * 2352, sound + 2 * 2448, 2352);
+}
+
+TEST(wrong_tocs_are_refused)
+{
+	static const struct {
+		const char *sheet, *message;
+	} sheets[] = {
+		{ "CD_DA", "the disc has no tracks" },
+		{ "CD_DA\nSILENCE 0:0:1",
+		  "line 2 of the TOC: an unknown statement, at 'SILENCE 0:0:1'" },
+		{ "CD_DA TRACK MODE9",
+		  "line 1 of the TOC: an unknown mode of a track, at 'MODE9'" },
+		{ "CD_DA TRACK AUDIO FILE a.bin",
+		  "line 1 of the TOC: a text between quotes is expected, at 'a.bin'" },
+		{ "CD_DA TRACK AUDIO FILE \"a.bin",
+		  "line 1 of the TOC: a text has no end, at '\"a.bin'" },
+		{ "CD_DA TRACK AUDIO FILE \"a.bin\" START",
+		  "line 1 of the TOC: a time is expected, at 'START'" },
+		{ "CD_DA TRACK AUDIO FILE \"a.bin\" #999999999 0",
+		  "track 1 begins at byte 999999999 of 'a.bin', which has 235200" },
+		{ "CD_DA TRACK AUDIO SILENCE 00:00:10 START 00:00:11",
+		  "track 1 starts at its sector 11 and has 10" },
+		{ "CD_DA CD_TEXT { LANGUAGE 0 { TITLE",
+		  "line 1 of the TOC: CD_TEXT has no end, at ''" },
+		{ "CD_DA TRACK AUDIO SILENCE 999999:00:00",
+		  "line 1 of the TOC: the track is too long, at ''" },
+	};
+	const struct file files[] = { { "a.bin", sound, sizeof sound } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(sheets); i++) {
+		PL_AUTOUNREF struct pl_disk *disk = NULL;
+
+		EXPECT(open_sheet("toc", sheets[i].sheet, files, 1, NULL, &disk) < 0);
+		EXPECT_STR(err.message, sheets[i].message);
+	}
+}
+
+static uint16_t
+crc_of(const uint8_t *bytes, size_t n)
+{
+	unsigned crc = 0;
+
+	for (size_t i = 0; i < n * 8; i++) {
+		crc ^= (bytes[i / 8] >> (7 - i % 8) & 1u) << 15;
+		crc = crc << 1 ^ (crc & 0x8000 ? 0x11021 : 0);
+	}
+	return (uint16_t)~crc;
+}
+
+static void
+put_pack(uint8_t *pack, uint8_t type, uint8_t track, uint8_t number, const char *text)
+{
+	memset(pack, 0, 18);
+	pack[0] = type;
+	pack[1] = track;
+	pack[2] = number;
+	memcpy(pack + 4, text, 12);
+	put_be16(pack + 16, crc_of(pack, 16));
+}
+
+TEST(cdtext_goes_on_from_pack_to_pack)
+{
+	uint8_t packs[5 * 18];
+	struct pl_disc *disc = pl_disc_new(&err);
+	struct platter_track track = { .number = 1, .session = 1 };
+
+	EXPECT_EQ(pl_disc_add_track(disc, &track, NULL, &err), 0);
+	track.number = 2;
+	EXPECT_EQ(pl_disc_add_track(disc, &track, NULL, &err), 0);
+	put_pack(packs, 0x80, 0, 0, "An album\0Fir");
+	put_pack(packs + 18, 0x80, 1, 1, "st\0A longer ");
+	put_pack(packs + 36, 0x80, 2, 2, "second one\0\0");
+	put_pack(packs + 54, 0x81, 0, 3, "Me\0\0\t\0\0\0\0\0\0");
+	put_pack(packs + 72, 0x81, 1, 4, "Not counted\0");
+	packs[80] ^= 1;
+	pl_disc_take_cdtext(disc, packs, sizeof packs);
+	EXPECT_STR(disc->info.text.title, "An album");
+	EXPECT_STR(disc->tracks[0].text.title, "First");
+	EXPECT_STR(disc->tracks[1].text.title, "A longer second one");
+	EXPECT_STR(disc->info.text.performer, "Me");
+	pl_disc_unref(disc);
+}
+
+TEST(runs_that_cannot_be_are_refused)
+{
+	struct pl_disc *disc = pl_disc_new(&err);
+	struct platter_track track = { .number = 1, .session = 1 };
+	struct pl_disc_run run = { .nr = 10, .main_bytes = 2352 };
+	PL_AUTOUNREF struct pl_disk *file = NULL;
+
+	make_files();
+	EXPECT_EQ(pl_memory_new(sound, sizeof sound, "sound", &file, &err), 0);
+	run.file = file;
+	EXPECT_EQ(pl_disc_finish(disc, &err), -EUCLEAN);
+	EXPECT_EQ(pl_disc_add_track(disc, &track, NULL, &err), 0);
+	run.main_bytes = 2048;
+	EXPECT_EQ(pl_disc_add_run(disc, &run, &err), -EUCLEAN);
+	EXPECT_STR(err.message, "track 1 stores 2048 bytes of each sector, which its mode does not"
+				" allow");
+	run.main_bytes = 2352;
+	run.stride = 100;
+	EXPECT_EQ(pl_disc_add_run(disc, &run, &err), -EUCLEAN);
+	run.stride = 0;
+	run.nr = 0;
+	EXPECT_EQ(pl_disc_add_run(disc, &run, &err), -EUCLEAN);
+	run.nr = UINT64_MAX;
+	EXPECT_EQ(pl_disc_add_run(disc, &run, &err), -EUCLEAN);
+	run.nr = 10;
+	run.lba = INT64_MAX;
+	EXPECT_EQ(pl_disc_add_run(disc, &run, &err), -EUCLEAN);
+	run.lba = 0;
+	EXPECT_EQ(pl_disc_add_run(disc, &run, &err), 0);
+	run.lba = 9;
+	EXPECT_EQ(pl_disc_add_run(disc, &run, &err), 0);
+	EXPECT_EQ(pl_disc_finish(disc, &err), -EUCLEAN);
+	EXPECT_STR(err.message, "tracks 1 and 1 both have sector 9");
+	pl_disc_unref(disc);
+}
+
+TEST(times_are_parsed_and_told)
+{
+	static const char *const wrong[] = { "",       "1",      "1:2",   "1:2:",
+					     "1:60:0", "1:2:75", "a:b:c", "1234567:0:0" };
+	char text[PL_MSF_TEXT];
+	const char *end;
+
+	EXPECT_EQ(pl_msf_parse("01:02:03x", &end), (60 + 2) * 75 + 3);
+	EXPECT_STR(end, "x");
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		EXPECT_EQ(pl_msf_parse(wrong[i], &end), -1);
+	EXPECT_STR(pl_msf_text(4500 + 75 + 1, text), "01:01:01");
+}
