@@ -3,10 +3,12 @@
  * fuzz-format.c - open, describe, map, read, check, write, change and repair a hostile image;
  * built once for each FORMAT
  *
- * The image may name other files: nothing beside it can be opened here.
+ * The image may name other files: each file of sectors or sound is the input itself, and nothing
+ * else can be opened here.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "format.h"
 #include "fuzz.h"
@@ -159,17 +161,71 @@ repair(const struct pl_format *format, const uint8_t *data, size_t size)
 		format->change->repair(disk, false, &findings, &err);
 }
 
+/* Where the files come from that the image names. */
+struct beside {
+	struct pl_related related;
+	struct pl_disk *input;
+};
+
+static int
+open_beside(struct pl_related *related, const char *name, const char *format, bool writable,
+	    struct pl_disk **ret, struct platter_error *err)
+{
+	struct beside *beside = pl_container_of(related, struct beside, related);
+	struct pl_open_request request = { .file = beside->input };
+
+	related->missing = !format || !strcmp(name, "missing.bin");
+	if (related->missing || writable)
+		return pl_fail(err, -ENOENT, "no file '%s'", name);
+	if (strcmp(format, "raw") != 0 && strcmp(format, "wav") != 0 && strcmp(format, "flac") != 0)
+		return pl_fail(err, -ENOTSUP, "'%s' is not opened", name);
+	return pl_format_by_name(format)->open(&request, ret, err);
+}
+
+static int
+find_beside(struct pl_related *related, const char *folder, const char *extension,
+	    int (*look)(struct pl_disk *file, const void *wanted), const void *wanted,
+	    char **ret_name, struct platter_error *err)
+{
+	struct beside *beside = pl_container_of(related, struct beside, related);
+
+	(void)folder, (void)extension, (void)err;
+	*ret_name = look(beside->input, wanted) > 0 ? strdup("input") : NULL;
+	return 0;
+}
+
+/* All that a disc can be opened as. */
+static void
+try_disks(const struct pl_format *format, const struct pl_open_request *like)
+{
+	static const char *const selects[] = { "1", "raw", "raw+sub" };
+
+	for (size_t i = 0; format->many_disks && i < 3; i++) {
+		struct platter_error err = PLATTER_ERROR_INIT;
+		struct pl_open_request request = *like;
+		PL_AUTOUNREF struct pl_disk *disk = NULL;
+
+		request.disk = selects[i];
+		if (format->open(&request, &disk, &err) < 0)
+			continue;
+		walk_map(disk);
+		read_some(disk);
+	}
+}
+
 static void
 try_with(const struct pl_format *format, const uint8_t *data, size_t size, unsigned flags)
 {
 	struct platter_error err = PLATTER_ERROR_INIT;
 	PL_AUTOUNREF struct pl_disk *file = NULL;
 	PL_AUTOUNREF struct pl_disk *disk = NULL;
-	struct pl_open_request request = { .flags = flags };
+	struct beside beside = { .related = { .open = open_beside, .find = find_beside } };
+	struct pl_open_request request = { .flags = flags, .related = &beside.related };
 
 	if (pl_memory_new(data, size, "input", &file, &err) < 0)
 		return;
-	request.file = file;
+	request.file = beside.input = file;
+	try_disks(format, &request);
 	if (format->open(&request, &disk, &err) < 0)
 		return;
 	describe(disk);
