@@ -22,6 +22,14 @@ static const struct {
 	{ PLATTER_CAN_CHECK, "check", "check structure" },
 };
 
+static const char *
+holds_text(const struct platter_format_info *info)
+{
+	return info->holds == PLATTER_HOLDS_DISC    ? "disc"
+	       : info->holds == PLATTER_HOLDS_SOUND ? "sound"
+						    : "disk";
+}
+
 static char *
 extensions_text(const struct platter_format_info *info)
 {
@@ -88,6 +96,7 @@ print_one(const struct platter_format_info *info)
 	say(stdout, "%s: %s", info->name, info->longname);
 	if (*extensions)
 		say(stdout, "  extensions: %s", extensions);
+	say(stdout, "  holds: %s", holds_text(info));
 	fputs("  can:", stdout);
 	for (size_t a = 0, nr = 0; a < ARRAY_SIZE(abilities); a++)
 		if (info->abilities & abilities[a].ability)
@@ -132,6 +141,7 @@ json_format(const struct platter_format_info *info)
 	for (size_t a = 0; a < ARRAY_SIZE(abilities); a++)
 		json_put(one, abilities[a].key,
 			 json_boolean((info->abilities & abilities[a].ability) != 0));
+	json_put(one, "holds", json_text(holds_text(info)));
 	json_put(one, "options", json_options(info->options));
 	return one;
 }

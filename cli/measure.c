@@ -63,7 +63,7 @@ measure_all(struct measuring *m)
 
 		if (last == -ECANCELED || last == -EIO || last == -EUCLEAN || last == -ENOMEM)
 			return;
-		if (info->abilities & PLATTER_CAN_CREATE)
+		if (info->abilities & PLATTER_CAN_CREATE && info->holds == PLATTER_HOLDS_DISK)
 			measure(m, info->name);
 	}
 }

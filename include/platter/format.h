@@ -26,10 +26,18 @@ enum platter_ability {
 	PLATTER_CAN_CHECK = 1 << 6,    /* has structure that `verify` checks */
 };
 
+/* What an image holds, and so what it can be made of. */
+enum platter_holds {
+	PLATTER_HOLDS_DISK,
+	PLATTER_HOLDS_DISC,  /* a CD: made of one, or of data, which becomes its only track */
+	PLATTER_HOLDS_SOUND, /* of a CD: made of a track */
+};
+
 struct platter_format_info {
 	const char *name, *longname;
 	const char *const *extensions;             /* NULL-terminated, without the dot */
 	unsigned abilities;                        /* enum platter_ability */
+	enum platter_holds holds;
 	const struct platter_option_info *options; /* ends with key == NULL */
 };
 

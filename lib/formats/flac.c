@@ -655,6 +655,7 @@ const struct pl_format pl_format_flac = {
 		.longname = "sound in a FLAC file",
 		.extensions = extensions,
 		.abilities = PLATTER_CAN_READ | PLATTER_CAN_CREATE,
+		.holds = PLATTER_HOLDS_SOUND,
 		.options = options,
 	},
 	.probe = flac_probe,

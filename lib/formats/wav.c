@@ -397,6 +397,7 @@ const struct pl_format pl_format_wav = {
 		.longname = "sound in a WAVE file",
 		.extensions = extensions,
 		.abilities = PLATTER_CAN_READ | PLATTER_CAN_CREATE,
+		.holds = PLATTER_HOLDS_SOUND,
 		.options = options,
 	},
 	.probe = wav_probe,

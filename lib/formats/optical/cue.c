@@ -681,6 +681,7 @@ const struct pl_format pl_format_cue = {
 		.longname = "disc described by a cue sheet",
 		.extensions = extensions,
 		.abilities = PLATTER_CAN_READ | PLATTER_CAN_CREATE | PLATTER_CAN_CHECK,
+		.holds = PLATTER_HOLDS_DISC,
 		.options = options,
 	},
 	.probe = cue_probe,

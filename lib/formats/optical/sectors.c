@@ -132,6 +132,7 @@ const struct pl_format pl_format_sectors = {
 		.longname = "raw sectors of a CD",
 		.extensions = extensions,
 		.abilities = PLATTER_CAN_READ | PLATTER_CAN_CHECK,
+		.holds = PLATTER_HOLDS_DISC,
 	},
 	.probe = sectors_probe,
 	.open = sectors_open,

@@ -768,6 +768,7 @@ const struct pl_format pl_format_toc = {
 		.longname = "disc described by a TOC of cdrdao",
 		.extensions = extensions,
 		.abilities = PLATTER_CAN_READ | PLATTER_CAN_CREATE | PLATTER_CAN_CHECK,
+		.holds = PLATTER_HOLDS_DISC,
 		.options = options,
 	},
 	.probe = toc_probe,
