@@ -538,3 +538,123 @@ TEST(times_are_parsed_and_told)
 		EXPECT_EQ(pl_msf_parse(wrong[i], &end), -1);
 	EXPECT_STR(pl_msf_text(4500 + 75 + 1, text), "01:01:01");
 }
+
+static int
+open_alone(const char *format, const void *bytes, size_t n, const char *select,
+	   struct pl_disk **ret)
+{
+	PL_AUTOUNREF struct pl_disk *file = NULL;
+	struct pl_open_request request = { .disk = select };
+
+	err = (struct platter_error)PLATTER_ERROR_INIT;
+	EXPECT_EQ(pl_memory_new(bytes, n, "file", &file, &err), 0);
+	request.file = file;
+	return pl_format_by_name(format)->open(&request, ret, &err);
+}
+
+static void
+expect_format(const void *bytes, size_t n, const char *name)
+{
+	PL_AUTOUNREF struct pl_disk *file = NULL;
+	const struct pl_format *format;
+
+	EXPECT_EQ(pl_memory_new(bytes, n, "file", &file, &err), 0);
+	EXPECT_EQ(pl_format_probe(file, &format, &err), 0);
+	EXPECT_STR(format->info.name, name);
+}
+
+/* With subchannel behind each, scrambled, and cut in the middle of a sector. */
+TEST(sectors_without_a_sheet_are_known_by_their_sync_patterns)
+{
+	PL_AUTOFREE uint8_t *with_sub = calloc(NR, 2448), *scrambled = malloc(sizeof data_raw);
+	PL_AUTOUNREF struct pl_disk *plain = NULL, *sub = NULL, *turned = NULL, *none = NULL;
+
+	make_files();
+	for (size_t i = 0; i < NR; i++)
+		memcpy(with_sub + i * 2448, data_raw + i * 2352, 2352);
+	memcpy(scrambled, data_raw, sizeof data_raw);
+	for (size_t i = 0; i < NR; i++)
+		pl_sector_scramble(scrambled + i * 2352);
+	expect_format(data_raw, sizeof data_raw, "sectors");
+	expect_format(with_sub, NR * 2448, "sectors");
+	expect_format(sound, sizeof sound, "raw");
+	EXPECT_EQ(open_alone("sectors", data_raw, sizeof data_raw - 1000, NULL, &plain), 0);
+	EXPECT_EQ(plain->size, (NR - 1) * 2048);
+	expect_bytes(plain, 0, data_user, (NR - 1) * 2048);
+	EXPECT_EQ(open_alone("sectors", with_sub, NR * 2448, NULL, &sub), 0);
+	expect_bytes(sub, 0, data_user, sizeof data_user);
+	EXPECT_EQ(open_alone("sectors", scrambled, sizeof data_raw, NULL, &turned), 0);
+	expect_bytes(turned, 0, data_user, sizeof data_user);
+	EXPECT_EQ(open_alone("sectors", sound, sizeof sound, NULL, &none), -EUCLEAN);
+	EXPECT_STR(err.message, "no sectors of a data track: sync patterns are missing");
+}
+
+/* A WAVE file of n bytes of samples; `h` is its header of 44 bytes. */
+static void
+make_wav(uint8_t *h, uint32_t n)
+{
+	memcpy(h, "RIFF", 4);
+	put_le32(h + 4, n + 36);
+	memcpy(h + 8, "WAVEfmt ", 8);
+	put_le32(h + 16, 16);
+	put_le16(h + 20, 1);
+	put_le16(h + 22, 2);
+	put_le32(h + 24, 44100);
+	put_le32(h + 28, 176400);
+	put_le16(h + 32, 4);
+	put_le16(h + 34, 16);
+	memcpy(h + 36, "data", 4);
+	put_le32(h + 40, n);
+}
+
+TEST(samples_of_a_wave_file_are_the_disk)
+{
+	uint8_t bytes[44 + 4000];
+	PL_AUTOUNREF struct pl_disk *disk = NULL, *cut = NULL, *open_end = NULL, *none = NULL;
+
+	fill(bytes, sizeof bytes, 4);
+	make_wav(bytes, 4000);
+	expect_format(bytes, sizeof bytes, "wav");
+	EXPECT_EQ(open_alone("wav", bytes, sizeof bytes, NULL, &disk), 0);
+	EXPECT_EQ(disk->size, 4000);
+	expect_bytes(disk, 0, bytes + 44, 4000);
+	EXPECT_EQ(open_alone("wav", bytes, 1047, NULL, &cut), 0);
+	EXPECT_EQ(cut->size, 1000);
+	put_le32(bytes + 40, UINT32_MAX);
+	EXPECT_EQ(open_alone("wav", bytes, sizeof bytes, NULL, &open_end), 0);
+	EXPECT_EQ(open_end->size, 4000);
+	put_le32(bytes + 24, 48000);
+	EXPECT_EQ(open_alone("wav", bytes, sizeof bytes, NULL, &none), -ENOTSUP);
+	EXPECT_EQ(err.offset, 20);
+	make_wav(bytes, 4000);
+	put_le32(bytes + 16, 15);
+	EXPECT_EQ(open_alone("wav", bytes, sizeof bytes, NULL, &none), -EUCLEAN);
+	EXPECT_STR(err.message, "format of 15 bytes, 16 are expected");
+	EXPECT_EQ(open_alone("wav", bytes, 11, NULL, &none), -EUCLEAN);
+	EXPECT_EQ(open_alone("wav", bytes, 36, NULL, &none), -EUCLEAN);
+}
+
+/* What the header says is checked; that samples are decoded right is for tests with flac itself. */
+TEST(headers_of_flac_files_are_checked)
+{
+	uint8_t h[64] = "fLaC";
+	PL_AUTOUNREF struct pl_disk *disk = NULL, *none = NULL;
+	uint8_t sample[4];
+
+	put_be32(h + 4, 0x80000000u | 34);
+	put_be64(h + 18, 44100ull << 44 | 1ull << 41 | 15ull << 36 | 1000);
+	expect_format(h, sizeof h, "flac");
+	EXPECT_EQ(open_alone("flac", h, sizeof h, NULL, &disk), 0);
+	EXPECT_EQ(disk->size, 4000);
+	EXPECT_EQ(pl_read(disk, sample, 4, 0, &err), -EUCLEAN);
+	EXPECT_STR(err.message,
+		   "FLAC: of the sound at sample 0 only 0 of 4000 bytes can be decoded");
+	put_be64(h + 18, 44100ull << 44 | 1ull << 41 | 15ull << 36);
+	EXPECT_EQ(open_alone("flac", h, sizeof h, NULL, &none), -ENOTSUP);
+	put_be64(h + 18, 96000ull << 44 | 1ull << 41 | 23ull << 36 | 1000);
+	EXPECT_EQ(open_alone("flac", h, sizeof h, NULL, &none), -ENOTSUP);
+	EXPECT_EQ(err.offset, 18);
+	EXPECT_EQ(open_alone("flac", h, 41, NULL, &none), -EUCLEAN);
+	h[4] = 0x81;
+	EXPECT_EQ(open_alone("flac", h, sizeof h, NULL, &none), -EUCLEAN);
+}
