@@ -434,3 +434,23 @@ pl_sector_scramble(uint8_t sector[static PL_SECTOR_RAW])
 	for (size_t i = 0; i < sizeof tables.scramble; i++)
 		sector[PL_SECTOR_SYNC + i] ^= tables.scramble[i];
 }
+
+static bool
+has_plain_header(const uint8_t *sector)
+{
+	int64_t lba;
+
+	return sector[PL_SECTOR_MODE] <= 2 && pl_sector_address(sector, &lba);
+}
+
+bool
+pl_sector_is_scrambled(const uint8_t sector[static PL_SECTOR_RAW])
+{
+	uint8_t turned[PL_SECTOR_RAW];
+
+	if (!pl_sector_has_sync(sector) || has_plain_header(sector))
+		return false;
+	memcpy(turned, sector, sizeof turned);
+	pl_sector_scramble(turned);
+	return has_plain_header(turned);
+}

@@ -88,6 +88,9 @@ enum pl_sector_state pl_sector_correct(uint8_t sector[static PL_SECTOR_RAW],
 /* Are the P and Q parities those of the sector?  True for kinds without. */
 bool pl_sector_parity_fits(const uint8_t sector[static PL_SECTOR_RAW], enum pl_sector_kind kind);
 
+/* Is it as it is on the disc, scrambled?  Its header then makes sense only without. */
+bool pl_sector_is_scrambled(const uint8_t sector[static PL_SECTOR_RAW]);
+
 /* Scramble, or unscramble, all behind the sync pattern (ECMA-130, annex B). */
 void pl_sector_scramble(uint8_t sector[static PL_SECTOR_RAW]);
 

@@ -155,15 +155,12 @@ enum pl_sector_state
 pl_disc_settle_sector(const struct pl_disc *disc, const struct pl_disc_run *run,
 		      uint8_t sector[static PL_SECTOR_RAW], enum pl_sector_kind *ret_kind)
 {
-	enum pl_sector_kind kind = pl_sector_kind(sector);
 	enum pl_sector_state state = PL_SECTOR_GOOD;
+	enum pl_sector_kind kind;
 
-	if (kind == PL_SECTOR_UNKNOWN && pl_sector_has_sync(sector)) {
+	if (pl_sector_is_scrambled(sector))
 		pl_sector_scramble(sector);
-		kind = pl_sector_kind(sector);
-		if (kind == PL_SECTOR_UNKNOWN)
-			pl_sector_scramble(sector);
-	}
+	kind = pl_sector_kind(sector);
 	if (kind == PL_SECTOR_UNKNOWN && !pl_is_zero(sector, PL_SECTOR_RAW)) {
 		kind = assumed_kind(disc->tracks[run->track].mode);
 		state = pl_sector_correct(sector, kind);

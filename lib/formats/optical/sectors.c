@@ -33,7 +33,7 @@ mode_of(const uint8_t *sector)
 	uint8_t settled[PL_SECTOR_RAW];
 
 	memcpy(settled, sector, sizeof settled);
-	if (pl_sector_kind(settled) == PL_SECTOR_UNKNOWN)
+	if (pl_sector_is_scrambled(settled))
 		pl_sector_scramble(settled);
 	return pl_sector_kind(settled) == PL_SECTOR_MODE1 ? PLATTER_TRACK_MODE1
 							  : PLATTER_TRACK_MODE2;
