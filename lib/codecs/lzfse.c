@@ -29,6 +29,7 @@
  * bytes from D back; D = 0 is the distance used last.
  */
 #include "codec.h"
+#include "copy-match.h"
 
 #define MAGIC(c) ((uint32_t)('b' | 'v' << 8 | 'x' << 16) | (uint32_t)(c) << 24)
 
@@ -378,19 +379,6 @@ take_value(struct bits *b, const struct value_state *states, unsigned nr_states,
 	return true;
 }
 
-static void
-copy_match(uint8_t *out, size_t distance, size_t n)
-{
-	const uint8_t *from = out - distance;
-
-	if (distance >= n) {
-		memcpy(out, from, n);
-		return;
-	}
-	for (size_t i = 0; i < n; i++)
-		out[i] = from[i];
-}
-
 /* `made` bytes are before `out`, `room` behind it.  *ret_n: how many were decoded. */
 static int
 decode_matches(const struct header *h, const uint8_t *in, const struct tables *t, uint8_t *out,
@@ -423,7 +411,7 @@ decode_matches(const struct header *h, const uint8_t *in, const struct tables *t
 			continue;
 		if (!distance || distance > made + n)
 			return damaged(err, "a match begins before the data");
-		copy_match(out + n, distance, m);
+		pl_copy_match(out + n, distance, m, room - n);
 		n += m;
 	}
 	*ret_n = n;

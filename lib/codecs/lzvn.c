@@ -19,6 +19,7 @@
  * last distance, is not defined but for the last two lines.
  */
 #include "codec.h"
+#include "copy-match.h"
 
 /* Where the bytes of one instruction are. */
 struct step {
@@ -80,22 +81,6 @@ take_step(const uint8_t *p, size_t n, struct step *s)
 	return s->length <= n && (s->distance || op >= 0xe0);
 }
 
-/* From `distance` back to here: pieces that have been copied may be copied again. */
-static void
-copy_match(uint8_t *out, size_t distance, size_t n)
-{
-	const uint8_t *from = out - distance;
-
-	if (distance >= n) {
-		memcpy(out, from, n);
-	} else if (distance == 1) {
-		memset(out, *from, n);
-	} else {
-		for (size_t i = 0; i < n; i++)
-			out[i] = from[i];
-	}
-}
-
 int
 pl_lzvn_decode(const uint8_t *in, size_t in_size, uint8_t *out, size_t out_size, size_t before,
 	       size_t *ret_n, struct platter_error *err)
@@ -131,7 +116,7 @@ pl_lzvn_decode(const uint8_t *in, size_t in_size, uint8_t *out, size_t out_size,
 					  "LZVN match %zu bytes back after %zu bytes", distance,
 					  before + made);
 		s.match = PL_MIN(s.match, out_size - made);
-		copy_match(out + made, distance, s.match);
+		pl_copy_match(out + made, distance, s.match, out_size - made);
 		made += s.match;
 	}
 	*ret_n = made;
