@@ -59,6 +59,8 @@ extern const struct pl_decoder pl_decoder_lznt1;
 extern const struct pl_decoder pl_decoder_xpress;
 /* Chunks of at most 32 KiB, as in WIM archives. */
 extern const struct pl_decoder pl_decoder_lzx;
+/* Apple Data Compression, of old disk images. */
+extern const struct pl_decoder pl_decoder_adc;
 
 /*
  * Apple's LZVN and LZFSE, which are decoded until their end or until `out` is full; *ret_n
