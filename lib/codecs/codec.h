@@ -30,6 +30,8 @@ extern const struct pl_codec pl_codec_deflate;
 extern const struct pl_codec pl_codec_zlib;
 /* A zstd frame, RFC 8878. */
 extern const struct pl_codec pl_codec_zstd;
+/* One .xz stream of LZMA2 with a CRC-32; any that is whole is decoded. */
+extern const struct pl_codec pl_codec_xz;
 
 /*
  * What is only unpacked.  unpack() decodes all of `in`, which holds one piece, into at most
@@ -48,6 +50,9 @@ extern const struct pl_unpacker pl_unpack_lzo;  /* LZO1X */
 extern const struct pl_unpacker pl_unpack_lzo_rle;
 extern const struct pl_unpacker pl_unpack_xz;   /* the .xz container, with filters */
 extern const struct pl_unpacker pl_unpack_lzma; /* the .lzma container of the LZMA SDK */
+
+/* xz and lzma take their dictionary from the header; more than any image format asks for is refused. */
+#define PL_LZMA_MEMORY MIB(192)
 
 /* What a pl_unpacker's decoder does. */
 int pl_unpack_exactly(const struct pl_decoder *decoder, const uint8_t *in, size_t in_size,

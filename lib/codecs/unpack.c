@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* unpack.c - lz4, LZO, xz and lzma, by their libraries, buffer to buffer */
+/* unpack.c - lz4, LZO and lzma, by their libraries, buffer to buffer */
 #include <lz4.h>
 #include <lzma.h>
 #include <lzo/lzo1x.h>
 
 #include "codec.h"
-
-/* LZMA takes its dictionary from the header; more than any image format asks for is refused. */
-#define LZMA_MEMORY MIB(192)
 
 int
 pl_unpack_exactly(const struct pl_decoder *decoder, const uint8_t *in, size_t in_size, uint8_t *out,
@@ -77,23 +74,12 @@ run_lzma(lzma_stream *s, const uint8_t *in, size_t n, uint8_t *out, size_t room,
 }
 
 static int
-unpack_xz(const uint8_t *in, size_t n, uint8_t *out, size_t room, size_t *ret,
-	  struct platter_error *err)
-{
-	lzma_stream s = LZMA_STREAM_INIT;
-
-	if (lzma_stream_decoder(&s, LZMA_MEMORY, 0) != LZMA_OK)
-		return pl_no_memory(err);
-	return run_lzma(&s, in, n, out, room, ret, err);
-}
-
-static int
 unpack_lzma(const uint8_t *in, size_t n, uint8_t *out, size_t room, size_t *ret,
 	    struct platter_error *err)
 {
 	lzma_stream s = LZMA_STREAM_INIT;
 
-	if (lzma_alone_decoder(&s, LZMA_MEMORY) != LZMA_OK)
+	if (lzma_alone_decoder(&s, PL_LZMA_MEMORY) != LZMA_OK)
 		return pl_no_memory(err);
 	return run_lzma(&s, in, n, out, room, ret, err);
 }
@@ -106,5 +92,4 @@ unpack_lzma(const uint8_t *in, size_t n, uint8_t *out, size_t room, size_t *ret,
 
 UNPACKER(lz4, "lz4", unpack_lz4);
 UNPACKER(lzo, "LZO", unpack_lzo);
-UNPACKER(xz, "xz", unpack_xz);
 UNPACKER(lzma, "lzma", unpack_lzma);

@@ -12,7 +12,7 @@
 #include "test.h"
 #include "wim-chunks.h"
 
-static const struct pl_codec *const codecs[] = { &pl_codec_deflate, &pl_codec_zstd };
+static const struct pl_codec *const codecs[] = { &pl_codec_deflate, &pl_codec_zstd, &pl_codec_xz };
 static const size_t sizes[] = { 1, 511, KIB(64), MIB(2) };
 
 static int
@@ -227,6 +227,61 @@ TEST(a_zstd_frame_of_an_ancient_version_is_refused)
 	}
 }
 
+TEST(an_xz_stream_must_be_whole_and_small)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+	PL_AUTOFREE uint8_t *in = make_content(TEXT, KIB(64));
+	PL_AUTOFREE uint8_t *out = malloc(KIB(64)), *packed = malloc(KIB(80));
+	size_t n = pl_codec_xz.encode(6, in, KIB(64), packed, KIB(80)), used = 0, made = 0;
+	lzma_options_lzma options;
+	lzma_filter filters[] = { { LZMA_FILTER_LZMA2, &options }, { LZMA_VLI_UNKNOWN, NULL } };
+	uint64_t memory = KIB(256);
+
+	/* The library reads it; the dictionary is not larger than what is in it. */
+	EXPECT_EQ(lzma_stream_buffer_decode(&memory, 0, NULL, packed, &used, n, out, &made,
+					    KIB(64)),
+		  LZMA_OK);
+	EXPECT_EQ(used, n);
+	EXPECT_MEM(out, in, KIB(64));
+	EXPECT_EQ(packed[7], LZMA_CHECK_CRC32);
+
+	/* All of the data is there before the index, which a cut leaves out. */
+	for (size_t cut = n - 12; cut < n; cut++)
+		EXPECT_EQ(decode_guarded(&pl_codec_xz, packed, cut, NULL, KIB(64), &err), -EUCLEAN);
+	EXPECT_EQ(decode_guarded(&pl_codec_xz, packed, n, NULL, KIB(64) - 1, &err), -EUCLEAN);
+	EXPECT_STR(err.message, "xz stream holds more than the expected 65535 bytes");
+
+	lzma_lzma_preset(&options, 0);
+	options.dict_size = 1u << 30;
+	n = 0;
+	EXPECT_EQ(lzma_stream_buffer_encode(filters, LZMA_CHECK_NONE, NULL, in, 100, packed, &n,
+					    KIB(80)),
+		  LZMA_OK);
+	EXPECT_EQ(decode_guarded(&pl_codec_xz, packed, n, NULL, 100, &err), -EFBIG);
+	EXPECT(strstr(err.message, "limit is 201326592"));
+	options.dict_size = 1u << 26;
+	n = 0;
+	EXPECT_EQ(lzma_stream_buffer_encode(filters, LZMA_CHECK_NONE, NULL, in, 100, packed, &n,
+					    KIB(80)),
+		  LZMA_OK);
+	EXPECT_OK(decode_guarded(&pl_codec_xz, packed, n, out, 100, &err));
+	EXPECT_MEM(out, in, 100);
+}
+
+TEST(nothing_is_encoded_and_decoded)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+
+	for (size_t k = 0; k < ARRAY_SIZE(codecs); k++) {
+		const struct pl_codec *codec = codecs[k];
+		uint8_t packed[256];
+		size_t n = codec->encode(codec->default_level, (const uint8_t *)"", 0, packed, 256);
+
+		EXPECT(n > 0);
+		EXPECT_OK(decode_guarded(codec, packed, n, NULL, 0, &err));
+	}
+}
+
 TEST(truncated_input_fails_and_stays_in_its_buffer)
 {
 	struct platter_error err = PLATTER_ERROR_INIT;
@@ -297,7 +352,7 @@ round_trips(void *p)
 
 	*ok = true;
 	for (int i = 0; i < 40; i++) {
-		const struct pl_codec *codec = codecs[i % 2];
+		const struct pl_codec *codec = codecs[(size_t)i % ARRAY_SIZE(codecs)];
 		int level = 1 + i % 5;
 		size_t n = KIB(64) - (size_t)i * 100;
 		size_t length = codec->encode(level, in, n, packed, KIB(80));
