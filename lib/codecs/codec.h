@@ -30,6 +30,8 @@ extern const struct pl_codec pl_codec_deflate;
 extern const struct pl_codec pl_codec_zlib;
 /* A zstd frame, RFC 8878. */
 extern const struct pl_codec pl_codec_zstd;
+/* bzip2 streams; a level is the size of blocks in units of 100,000 bytes. */
+extern const struct pl_codec pl_codec_bzip2;
 /* One .xz stream of LZMA2 with a CRC-32; any that is whole is decoded. */
 extern const struct pl_codec pl_codec_xz;
 
