@@ -32,7 +32,7 @@ const struct option_info option_table[NR_OPTIONS] = {
 			 "format of the new image; else by its extension, else raw" },
 	[OPT_OPTION] = { "option", 'o', OPTION_PAIRS, "KEY=VALUE,...", NULL,
 			 "options of the format, as 'platter formats NAME' lists them" },
-	[OPT_COMPRESS] = { "compress", 'c', OPTION_MAYBE_TEXT, "CODEC", "zstd|zlib",
+	[OPT_COMPRESS] = { "compress", 'c', OPTION_MAYBE_TEXT, "CODEC", "zstd|zlib|bzip2|xz",
 			   "compress, with the format's usual codec or this one: zstd:9" },
 	[OPT_SPARSE] = { "sparse", 0, OPTION_CHOICE, "WHEN", "auto|always|never",
 			 "leave out zeros: auto (64 KiB blocks), always (4 KiB) or never" },

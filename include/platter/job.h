@@ -48,7 +48,7 @@ struct platter_create_options {
 	const char *format; /* of the new image; NULL: by the target's extension, else raw */
 	const struct platter_key_value *options; /* -o KEY=VALUE, the format's own */
 	size_t nr_options;
-	const char *compress; /* NULL none; "" the format's default; "zstd", "zlib:6", ... */
+	const char *compress; /* NULL none; "" the format's default; "zstd", "zlib:6", "bzip2" */
 	enum platter_sparse sparse;
 	uint64_t split;     /* bytes a part, 0: one file */
 	const char *hashes; /* "sha256,md5": of the disk's bytes; NULL none */

@@ -36,6 +36,14 @@ extern const struct pl_codec pl_codec_bzip2;
 extern const struct pl_codec pl_codec_xz;
 
 /*
+ * The codec that a user calls by the first n bytes of `name`, its own or another that it goes by
+ * ("lzma" is xz); NULL: none.  Which of them a format has, and in which wrapping, is the format's
+ * matter.  pl_codec_at() lists them: NULL after the last one.
+ */
+const struct pl_codec *pl_codec_by_name(const char *name, size_t n);
+const struct pl_codec *pl_codec_at(size_t i);
+
+/*
  * What is only unpacked.  unpack() decodes all of `in`, which holds one piece, into at most
  * `room` bytes; *ret: how many.  The decoder wants just as many as there are.
  */

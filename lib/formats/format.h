@@ -91,7 +91,7 @@ struct pl_create_request {
 	uint32_t sector_size;
 	const struct platter_key_value *options;
 	size_t nr_options;
-	const char *codec;    /* NULL: do not compress; "": the format's default; "zstd", "zlib" */
+	const char *codec;    /* NULL: do not compress; "": the format's default; a pl_codec's name */
 	int level;            /* INT_MIN: the codec's default */
 	struct pl_disk *like; /* an image of this format whose identifiers to take, or NULL */
 	bool resume;          /* `file` may hold the part of an earlier run */

@@ -189,32 +189,43 @@ creation_done(struct creation *c)
 	free(c->parent_name);
 }
 
-/* "zstd:7" -> "zstd", 7. */
 static int
-parse_compress(const char *text, char *codec, size_t n, int *ret_level, struct platter_error *err)
+unknown_codec(const char *text, size_t n, struct platter_error *err)
 {
-	const struct pl_codec *known = NULL;
+	char known[128] = "";
+	int r = pl_invalid(err, "there is no compression '%.*s'", (int)PL_MIN(n, 64), text);
+
+	for (size_t i = 0; pl_codec_at(i); i++) {
+		size_t at = strlen(known);
+
+		snprintf(known + at, sizeof known - at, "%s%s", i ? ", " : "",
+			 pl_codec_at(i)->name);
+	}
+	pl_hint(err, "known are %s; each format has some of them", known);
+	return r;
+}
+
+/* "zstd:7" -> "zstd", 7; "" is the format's own, which has no level. */
+static int
+parse_compress(const char *text, const char **ret_codec, int *ret_level, struct platter_error *err)
+{
 	const char *colon = strchr(text, ':');
-	size_t len = colon ? (size_t)(colon - text) : strlen(text);
+	size_t n = colon ? (size_t)(colon - text) : strlen(text);
+	const struct pl_codec *known = pl_codec_by_name(text, n);
 	char *end;
 	long level;
 
-	snprintf(codec, n, "%.*s", (int)PL_MIN(len, n - 1), text);
 	*ret_level = INT_MIN;
-	if (!strcmp(codec, "zstd"))
-		known = &pl_codec_zstd;
-	else if (!strcmp(codec, "zlib"))
-		known = &pl_codec_deflate;
-	else if (*codec)
-		return pl_invalid(err, "there is no compression '%s'; 'zstd' and 'zlib' are known",
-				  codec);
+	*ret_codec = known ? known->name : "";
+	if (!known && n)
+		return unknown_codec(text, n, err);
 	if (!colon)
 		return 0;
 	level = strtol(colon + 1, &end, 10);
 	if (!known || end == colon + 1 || *end || level < known->min_level ||
 	    level > known->max_level)
 		return pl_invalid(err, "compression level '%s' of %s is not between %d and %d",
-				  colon + 1, *codec ? codec : "the default codec",
+				  colon + 1, known ? known->name : "the default codec",
 				  known ? known->min_level : 0, known ? known->max_level : 0);
 	*ret_level = (int)level;
 	return 0;
@@ -268,21 +279,17 @@ pl_create_writer(const struct pl_format *format, const struct platter_create_opt
 		 struct pl_create_request *request, struct pl_writer **ret,
 		 struct platter_error *err)
 {
-	char codec[16];
 	int r;
 
 	request->options = o->options;
 	request->nr_options = o->nr_options;
 	request->level = INT_MIN;
 	if (o->compress) {
-		r = parse_compress(o->compress, codec, sizeof codec, &request->level, err);
+		r = parse_compress(o->compress, &request->codec, &request->level, err);
 		if (r < 0)
 			return r;
-		request->codec = codec;
 	}
-	r = format->create(request, ret, err);
-	request->codec = NULL;
-	return r;
+	return format->create(request, ret, err);
 }
 
 static int

@@ -23,6 +23,33 @@ decode_guarded(const struct pl_codec *codec, const uint8_t *in, size_t in_size, 
 	return decoder_guarded(codec->decoder, in, in_size, out, n, err);
 }
 
+TEST(codecs_go_by_their_names)
+{
+	static const struct {
+		const char *name;
+		const struct pl_codec *codec;
+	} rows[] = {
+		{ "zstd", &pl_codec_zstd },
+		{ "zlib", &pl_codec_zlib },
+		{ "deflate", &pl_codec_zlib },
+		{ "bz2", &pl_codec_bzip2 },
+		{ "xz", &pl_codec_xz },
+		{ "lzma", &pl_codec_xz },
+		{ "", NULL },
+		{ "zst", NULL },
+		{ "zstd:3", NULL },
+	};
+	size_t nr = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		EXPECT(pl_codec_by_name(rows[i].name, strlen(rows[i].name)) == rows[i].codec);
+	EXPECT(pl_codec_by_name("zstd:3", 4) == &pl_codec_zstd);
+	for (; pl_codec_at(nr); nr++)
+		EXPECT(pl_codec_by_name(pl_codec_at(nr)->name, strlen(pl_codec_at(nr)->name)) ==
+		       pl_codec_at(nr));
+	EXPECT_EQ(nr, 4);
+}
+
 TEST(what_is_encoded_decodes_to_the_same_at_every_size_and_level)
 {
 	struct platter_error err = PLATTER_ERROR_INIT;
