@@ -87,6 +87,9 @@ int pl_lzfse_decode(const uint8_t *in, size_t in_size, uint8_t *out, size_t out_
 		    struct platter_error *err);
 extern const struct pl_decoder pl_decoder_lzvn;
 extern const struct pl_decoder pl_decoder_lzfse;
+/* They end with the marks of their ends, which the decoders can do without. */
+extern const struct pl_codec pl_codec_lzvn;
+extern const struct pl_codec pl_codec_lzfse;
 
 /*
  * The beginning of what a piece holds, `out_size` bytes of it.  Zeros may stand in front of

@@ -1,58 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * lzfse.c - Apple's LZFSE, read only
- *
- * Lempel-Ziv with finite state entropy coding, of HFS+ and APFS compression, disk images and
- * archives.  There is no specification but Apple's own implementation (github.com/lzfse/lzfse,
- * 2016).  A stream is made of blocks, each of which begins with four letters; all integers
- * are little-endian.
- *
- *	bvx-  4 bytes: length; the bytes as they are
- *	bvxn  4 bytes: length; 4 bytes: stored length; LZVN
- *	bvx1  literals and matches, with a header of fixed size
- *	bvx2  the same, with a packed header
- *	bvx$  the end
- *
- *	offset  bits  header of bvx2, behind the length of 4 bytes
- *	     8    20  number of literals, a multiple of 4
- *	          20  bytes stored for them
- *	          20  number of matches
- *	           3  7 less the unused bits at the end of the literals' stream
- *	    16  4x10  first states of the literals' four interleaved decoders
- *	          20  bytes stored for the matches
- *	           3  as above, of the matches' stream
- *	    24    32  length of this header
- *	        3x10  first states for the numbers of literals (L), of matched bytes (M) and distance (D)
- *	    32        frequencies: of 20 L symbols, 20 M, 64 D, 256 literals, in a code of 2 to 14 bits
- *
- * Both streams are read from their end to their beginning.  A match is L literals, then M
- * bytes from D back; D = 0 is the distance used last.
- */
+/* lzfse.c - Apple's LZFSE, decoded; the format is described in lzfse-format.h */
 #include "codec.h"
 #include "copy-match.h"
+#include "lzfse-format.h"
 
-#define MAGIC(c) ((uint32_t)('b' | 'v' << 8 | 'x' << 16) | (uint32_t)(c) << 24)
-
-enum {
-	L_SYMBOLS = 20,
-	M_SYMBOLS = 20,
-	D_SYMBOLS = 64,
-	LITERAL_SYMBOLS = 256,
-	ALL_SYMBOLS = L_SYMBOLS + M_SYMBOLS + D_SYMBOLS + LITERAL_SYMBOLS,
-};
-
-enum {
-	L_STATES = 64,
-	M_STATES = 64,
-	D_STATES = 256,
-	LITERAL_STATES = 1024,
-};
-
-/* What one block may hold. */
-#define MAX_MATCHES  10000
-#define MAX_LITERALS (4 * MAX_MATCHES)
-
-/* Offsets in the header of bvx1. */
+/* Offsets in the header of bvx1, which is no longer written. */
 enum {
 	V1_LITERALS = 12,
 	V1_MATCHES = 16,
@@ -64,11 +16,6 @@ enum {
 	V1_MATCH_STATES = 44,
 	V1_FREQUENCIES = 50,
 	V1_SIZE = V1_FREQUENCIES + 2 * ALL_SYMBOLS,
-};
-
-enum {
-	V2_FIELDS = 8,
-	V2_FREQUENCIES = 32,
 };
 
 struct header {
@@ -325,16 +272,14 @@ make_value_states(const uint16_t *frequency, unsigned nr_symbols, const uint8_t 
 static bool
 make_tables(const struct header *h, struct tables *t)
 {
-	static const uint8_t l_extra[L_SYMBOLS] = { [16] = 2, 3, 5, 8 };
-	static const uint8_t m_extra[M_SYMBOLS] = { [16] = 3, 5, 8, 11 };
 	uint8_t d_extra[D_SYMBOLS];
 	const uint16_t *f = h->frequency;
 
 	for (unsigned i = 0; i < D_SYMBOLS; i++)
-		d_extra[i] = (uint8_t)(i / 4);
+		d_extra[i] = (uint8_t)D_BITS(i);
 	memset(t, 0, offsetof(struct tables, literals));
-	return make_value_states(f, L_SYMBOLS, l_extra, L_STATES, t->l) &&
-	       make_value_states(f + L_SYMBOLS, M_SYMBOLS, m_extra, M_STATES, t->m) &&
+	return make_value_states(f, L_SYMBOLS, lzfse_l_bits, L_STATES, t->l) &&
+	       make_value_states(f + L_SYMBOLS, M_SYMBOLS, lzfse_m_bits, M_STATES, t->m) &&
 	       make_value_states(f + L_SYMBOLS + M_SYMBOLS, D_SYMBOLS, d_extra, D_STATES, t->d) &&
 	       make_literal_states(f + L_SYMBOLS + M_SYMBOLS + D_SYMBOLS, t->literal);
 }

@@ -9,6 +9,8 @@ static const struct {
 	{ &pl_codec_zstd, NULL },
 	{ &pl_codec_zlib, "deflate" },
 	{ &pl_codec_bzip2, "bz2" },
+	{ &pl_codec_lzfse, NULL },
+	{ &pl_codec_lzvn, NULL },
 	{ &pl_codec_xz, "lzma" },
 };
 
