@@ -13,6 +13,48 @@ pl_crc32(uint32_t crc, const void *buf, size_t n)
 	return libdeflate_crc32(crc, buf, n);
 }
 
+/*
+ * Polynomials over GF(2) modulo that of the CRC-32, the coefficient of x^0 in the highest bit.  A
+ * register behind n bytes of zeros is what it was, times x to the power of 8n.
+ */
+static uint32_t
+multiply(uint32_t a, uint32_t b)
+{
+	uint32_t product = 0;
+
+	for (; a; a <<= 1) {
+		if (a & 0x80000000)
+			product ^= b;
+		b = b & 1 ? b >> 1 ^ 0xedb88320 : b >> 1;
+	}
+	return product;
+}
+
+static uint32_t
+power_of_bytes(uint64_t n)
+{
+	uint32_t result = 0x80000000, square = 0x00800000; /* x^0, x^8 */
+
+	for (; n; n >>= 1) {
+		if (n & 1)
+			result = multiply(result, square);
+		square = multiply(square, square);
+	}
+	return result;
+}
+
+uint32_t
+pl_crc32_combine(uint32_t first, uint32_t second, uint64_t n)
+{
+	return multiply(power_of_bytes(n), first) ^ second;
+}
+
+uint32_t
+pl_crc32_zeros(uint32_t crc, uint64_t n)
+{
+	return ~multiply(power_of_bytes(n), ~crc);
+}
+
 #if defined(__x86_64__)
 __attribute__((target("sse4.2"))) static uint32_t
 crc32c_sse42(uint32_t crc, const uint8_t *p, size_t n)

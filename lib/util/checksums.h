@@ -9,6 +9,12 @@
 /* CRC-32 as in zlib and UEFI (IEEE 802.3).  Start with crc = 0; may be chained. */
 uint32_t pl_crc32(uint32_t crc, const void *buf, size_t n);
 
+/* The CRC-32 of two pieces after each other, from that of each; `n`: bytes of the second. */
+uint32_t pl_crc32_combine(uint32_t first, uint32_t second, uint64_t n);
+
+/* pl_crc32() of n bytes of zeros, however many, at no cost. */
+uint32_t pl_crc32_zeros(uint32_t crc, uint64_t n);
+
 /* CRC-32C (Castagnoli), chained the same way: start with 0. */
 uint32_t pl_crc32c(uint32_t crc, const void *buf, size_t n);
 

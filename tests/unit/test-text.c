@@ -152,6 +152,27 @@ TEST(checksums_match_their_check_values)
 	EXPECT_EQ(pl_crc32c(pl_crc32c(0, "1234", 4), "56789", 5), 0xe3069283);
 }
 
+TEST(a_crc32_is_put_together_from_those_of_its_pieces)
+{
+	static const size_t lengths[] = { 0, 1, 7, 64, 511, 4096 };
+	static const uint8_t zeros[4096];
+	uint8_t bytes[8192];
+
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (uint8_t)(i * i >> 3);
+	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+		size_t n = lengths[i];
+		uint32_t first = pl_crc32(0, bytes, 4000), second = pl_crc32(0, bytes + 4000, n);
+
+		EXPECT_EQ(pl_crc32_combine(first, second, n), pl_crc32(0, bytes, 4000 + n));
+		EXPECT_EQ(pl_crc32_zeros(first, n), pl_crc32(first, zeros, n));
+		EXPECT_EQ(pl_crc32_zeros(0, n), pl_crc32(0, zeros, n));
+	}
+	/* A length of more than 32 bits is that of its halves. */
+	EXPECT_EQ(pl_crc32_zeros(7, UINT64_C(3) << 40),
+		  pl_crc32_zeros(pl_crc32_zeros(7, UINT64_C(1) << 41), UINT64_C(1) << 40));
+}
+
 TEST(zero_tests_see_a_single_byte_anywhere)
 {
 	PL_AUTOFREE uint8_t *buf = calloc(1, 5000);
