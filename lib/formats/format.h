@@ -116,6 +116,15 @@ struct pl_findings {
 	void (*found)(struct pl_findings *findings, enum platter_severity severity, uint64_t offset,
 		      const char *message);
 	uint64_t count[4]; /* by severity; kept by pl_found() */
+
+	/*
+	 * For a check() that compares the data with checksums of the format: it tells how many bytes
+	 * more of the disk it has read, and ends with -ECANCELED when the answer is false.  NULL:
+	 * nobody wants to know.  One thread at a time.
+	 */
+	bool (*go_on)(struct pl_findings *findings, uint64_t bytes);
+	/* Set by it: all data was read, and what cannot be was found.  It need not be read again. */
+	bool data_read;
 };
 void pl_found(struct pl_findings *findings, enum platter_severity severity, uint64_t offset,
 	      const char *format, ...) PL_PRINTF(4, 5);
@@ -190,8 +199,8 @@ struct pl_format {
 		      struct platter_error *err);
 
 	/*
-	 * Check the structure of an open image of this format (not its payload).  NULL: it has
-	 * none.  Returns 0 however much was found.
+	 * Check the structure of an open image of this format, and its payload only where the
+	 * format has checksums of it.  NULL: it has none.  Returns 0 however much was found.
 	 */
 	int (*check)(struct pl_disk *disk, struct pl_findings *findings, struct platter_error *err);
 

@@ -3,8 +3,8 @@
  * verify.c - is the image below a disk as it should be?
  *
  * First the structure of each image, backing files included, as its format checks it; then
- * the partition tables; then all data is read and decoded on all processors.  What cannot be
- * read is reported and passed over.
+ * the partition tables; then all data is read and decoded on all processors, unless the check of
+ * its image has done so.  What cannot be read is reported and passed over.
  *
  * Data is taken in batches of pieces.  Where hashes are wanted, a batch is kept while the
  * next one is read, and hashed meanwhile: hashing needs the order of the disk.
@@ -70,6 +70,8 @@ struct verify {
 	struct failure last; /* the run of failures being put together; length 0: none */
 	uint64_t nr_failures, nr_bad;
 	uint64_t read;
+	uint64_t read_by_check; /* of one image */
+	bool all_read;          /* all data of the disk, by the check of its image */
 };
 
 static void
@@ -88,6 +90,17 @@ forward(struct pl_findings *findings, enum platter_severity severity, uint64_t o
 		v->found(&finding, v->closure);
 }
 
+/* A check that reads data goes on unless the user cancels. */
+static bool
+go_on(struct pl_findings *findings, uint64_t bytes)
+{
+	struct verify *v = pl_container_of(findings, struct verify, findings);
+
+	v->read_by_check += bytes;
+	pl_meter_add(&v->meter, bytes, bytes);
+	return !pl_meter_cancelled(&v->meter);
+}
+
 /* Check one image; what stops the check is a finding too. */
 static int
 check_image(struct verify *v, struct pl_disk *disk, struct platter_error *err)
@@ -96,12 +109,18 @@ check_image(struct verify *v, struct pl_disk *disk, struct platter_error *err)
 	struct platter_error why = PLATTER_ERROR_INIT;
 	int r;
 
+	v->findings.data_read = false;
+	v->read_by_check = 0;
 	if (!format || !format->check)
 		return 0;
 	r = format->check(disk, &v->findings, &why);
 	if (r == -ENOMEM)
 		return pl_no_memory(err);
-	if (r < 0)
+	if (r == 0 && v->findings.data_read && disk == v->place->disk) {
+		v->all_read = true;
+		v->read = v->read_by_check;
+	}
+	if (r < 0 && r != -ECANCELED)
 		pl_found(&v->findings, PLATTER_DAMAGE, why.offset, "%s", why.message);
 	return 0;
 }
@@ -428,11 +447,14 @@ run(struct verify *v, struct platter_progress *progress, struct platter_verify_r
 	if (r < 0)
 		return r;
 
-	pl_meter_start(&v->meter, progress, "reading", v->place->disk->size);
-	r = read_all(v, err);
-	pl_meter_finish(&v->meter);
-	if (r < 0)
-		return r;
+	if (!v->all_read || v->hasher) {
+		v->read = 0;
+		pl_meter_start(&v->meter, progress, "reading", v->place->disk->size);
+		r = read_all(v, err);
+		pl_meter_finish(&v->meter);
+		if (r < 0)
+			return r;
+	}
 
 	*ret = (struct platter_verify_result){
 		.damages = v->findings.count[PLATTER_DAMAGE],
@@ -466,6 +488,7 @@ pl_verify(struct pl_place *place, const char *hashes,
 	if (!v)
 		return pl_no_memory(err);
 	v->findings.found = forward;
+	v->findings.go_on = go_on;
 	v->found = found;
 	v->closure = closure;
 	v->prefix = "";
