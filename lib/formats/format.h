@@ -85,19 +85,37 @@ struct pl_open_request {
 struct pl_disc;
 struct platter_track;
 
+/* A range that the partition table of a disk tells of. */
+enum pl_region_role {
+	PL_REGION_TABLE, /* the table itself, or a part of it */
+	PL_REGION_PARTITION,
+	PL_REGION_FREE, /* of no partition */
+};
+
+struct pl_region {
+	uint64_t offset, length; /* bytes, multiples of 512 */
+	enum pl_region_role role;
+	const char *name, *type; /* of a partition, as struct platter_partition has them; else "" */
+};
+
 struct pl_create_request {
 	struct pl_disk *file; /* growable, empty unless `resume`; outlives the writer */
 	uint64_t size;        /* of the disk; UINT64_MAX: a stream, known at the end */
 	uint32_t sector_size;
 	const struct platter_key_value *options;
 	size_t nr_options;
-	const char *codec;    /* NULL: do not compress; "": the format's default; a pl_codec's name */
-	int level;            /* INT_MIN: the codec's default */
-	struct pl_disk *like; /* an image of this format whose identifiers to take, or NULL */
-	bool resume;          /* `file` may hold the part of an earlier run */
+	const char *codec; /* NULL: do not compress; "": the format's default; a pl_codec's name */
+	int level;         /* INT_MIN: the codec's default */
+	struct pl_disk *like;       /* an image of this format whose identifiers to take, or NULL */
+	bool resume;                /* `file` may hold the part of an earlier run */
 	struct pl_related *related; /* to look at a backing file; NULL: none may be named */
 	struct pl_disc *disc;       /* what is written, see enum pl_takes; or NULL; borrowed */
 	const struct platter_track *track; /* if a track of it is all that is written */
+	/* With wants_regions, if there is a partition table: all of the disk, in order. */
+	const struct pl_region *regions;
+	size_t nr_regions;
+	const char *scheme;         /* "gpt", "apm", ... */
+	uint32_t table_sector_size; /* that it was written for */
 };
 
 /* What create() wants to be given. */
@@ -216,6 +234,7 @@ struct pl_format {
 	void (*options_of)(struct pl_disk *disk, struct pl_option_list *ret);
 
 	const struct pl_change_ops *change; /* NULL: nothing of it */
+	bool wants_regions;                 /* create() makes use of them */
 	bool many_disks; /* a file may hold several: open() knows request->disk */
 	enum pl_takes takes;
 	const struct pl_disk_ops *disk_ops; /* what its disks have: tells whose a disk is */

@@ -23,6 +23,7 @@
 #include "guard.h"
 #include "hash.h"
 #include "parent.h"
+#include "regions.h"
 #include "storage.h"
 
 /* What pl_create() holds while it works. */
@@ -35,6 +36,7 @@ struct creation {
 	const struct pl_format *format;
 	struct pl_disk *file;
 	struct pl_related *related;
+	struct pl_arena arena;    /* holds what the writer wants to know of the source */
 	struct pl_writer *writer; /* NULL: raw */
 	struct pl_hasher *hasher;
 	struct pl_copy copy;
@@ -185,6 +187,7 @@ creation_done(struct creation *c)
 	pl_disk_unref(c->file);
 	pl_place_close(c->view);
 	pl_disc_source_done(&c->disc);
+	pl_arena_done(&c->arena);
 	free(c->pairs);
 	free(c->parent_name);
 }
@@ -305,7 +308,11 @@ make_writer(struct creation *c, uint64_t size, uint32_t sector_size, struct plat
 		.track = c->disc.disk ? pl_disc_track_of(c->disc.disk) : NULL,
 	};
 	struct platter_create_options o = *c->options;
+	int r = pl_regions_of(c->source ? c->source->disk : NULL, c->format, &c->arena, &request,
+			      err);
 
+	if (r < 0)
+		return r;
 	c->related = pl_related_new(c->target, err);
 	if (!c->related)
 		return err ? err->code : -ENOMEM;

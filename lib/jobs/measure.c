@@ -12,6 +12,7 @@
 #include "create.h"
 #include "disc-source.h"
 #include "progress.h"
+#include "regions.h"
 #include "storage.h"
 #include "walk.h"
 
@@ -36,6 +37,7 @@ struct measuring {
 struct layout {
 	struct pl_disk *file;
 	struct pl_related *related;
+	struct pl_arena arena;
 	struct pl_writer *writer; /* NULL: raw */
 };
 
@@ -45,6 +47,7 @@ layout_done(struct layout *l)
 	if (l->writer)
 		l->writer->ops->free(l->writer);
 	pl_related_free(l->related);
+	pl_arena_done(&l->arena);
 	pl_disk_unref(l->file);
 }
 
@@ -67,6 +70,9 @@ layout_begin(struct measuring *m, uint64_t size, struct layout *l, struct platte
 		return err ? err->code : -ENOMEM;
 	request.file = l->file;
 	request.related = l->related;
+	r = pl_regions_of(m->source, m->format, &l->arena, &request, err);
+	if (r < 0)
+		return r;
 	return pl_create_writer(m->format, &m->create, &request, &l->writer, err);
 }
 
