@@ -25,6 +25,7 @@
 	X(sectors)     \
 	X(wav)         \
 	X(flac)        \
+	X(dmg)         \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;
