@@ -255,18 +255,21 @@ dmg_open(const struct pl_open_request *request, struct pl_disk **ret, struct pla
 }
 
 static const char *const extensions[] = { "dmg", NULL };
-static const struct platter_option_info options[] = { { 0 } };
 
 const struct pl_format pl_format_dmg = {
 	.info = {
 		.name = "dmg",
 		.longname = "Apple disk image (UDIF)",
 		.extensions = extensions,
-		.abilities = PLATTER_CAN_READ | PLATTER_CAN_CHECK,
-		.options = options,
+		.abilities = PLATTER_CAN_READ | PLATTER_CAN_CREATE | PLATTER_CAN_COMPRESS |
+			     PLATTER_CAN_CHECK,
+		.options = dmg_options,
 	},
 	.probe = dmg_probe,
 	.open = dmg_open,
+	.create = dmg_create,
 	.check = dmg_check,
+	.options_of = dmg_options_of,
+	.wants_regions = true,
 	.disk_ops = &dmg_ops,
 };
