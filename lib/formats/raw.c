@@ -17,7 +17,7 @@ raw_open(const struct pl_open_request *request, struct pl_disk **ret, struct pla
 	return 0;
 }
 
-static const char *const extensions[] = { "img", "raw", "dd", "bin", "iso", NULL };
+static const char *const extensions[] = { "img", "raw", "dd", "bin", "iso", "cdr", "toast", NULL };
 static const struct platter_option_info options[] = { { 0 } };
 
 const struct pl_format pl_format_raw = {
