@@ -50,7 +50,11 @@ int try_open(const struct arguments *args, const char *place, struct platter_dis
 void say_what_is_on_it(FILE *to, const struct platter_description *d);
 
 /* What `info --json` gives of a disk. */
-json_t *json_description(const struct platter_description *d);
+/* The fact with the lines of a licence agreement, which is shown only on request. */
+#define LICENSE_KEY "license_text"
+
+/* `license`: with the text of a licence agreement. */
+json_t *json_description(const struct platter_description *d, bool license);
 
 /* The snapshots that an image holds: a table for people, or for `--json`. */
 void print_snapshots(const struct platter_description *d, const char *indent);

@@ -117,7 +117,17 @@ json_table(const struct platter_table *t)
 }
 
 static json_t *
-json_layers(const struct platter_layer *layers, size_t nr)
+json_layer_facts(const struct platter_layer *l, bool license)
+{
+	json_t *facts = json_facts(&l->facts);
+
+	if (!license)
+		json_object_del(facts, LICENSE_KEY);
+	return facts;
+}
+
+static json_t *
+json_layers(const struct platter_layer *layers, size_t nr, bool license)
 {
 	static const char *const kinds[] = { "storage", "format", "partition", "file", "logical" };
 	json_t *array = json_array();
@@ -132,7 +142,7 @@ json_layers(const struct platter_layer *layers, size_t nr)
 		json_put(one, "place", json_text(l->place));
 		json_put(one, "size", json_number(l->size));
 		json_put(one, "backing", json_text(l->backing));
-		json_put(one, "facts", json_facts(&l->facts));
+		json_put(one, "facts", json_layer_facts(l, license));
 		json_put(one, "warnings", json_warnings(&l->facts));
 		json_array_append_new(array, one);
 	}
@@ -229,7 +239,7 @@ json_disc(const struct platter_disc *d)
 }
 
 json_t *
-json_description(const struct platter_description *d)
+json_description(const struct platter_description *d, bool license)
 {
 	json_t *one = json_object(), *tables = json_array();
 
@@ -244,8 +254,8 @@ json_description(const struct platter_description *d)
 	json_put(one, "stored", json_number(d->stored));
 	json_put(one, "sector_size", json_number(d->sector_size));
 	json_put(one, "physical_sector_size", json_number(d->physical_sector_size));
-	json_put(one, "layers", json_layers(d->layers, d->nr_layers));
-	json_put(one, "chain", json_layers(d->chain, d->nr_chain));
+	json_put(one, "layers", json_layers(d->layers, d->nr_layers, license));
+	json_put(one, "chain", json_layers(d->chain, d->nr_chain, license));
 	json_put(one, "snapshots", json_snapshots(d));
 	json_put(one, "disc", json_disc(d->disc));
 	json_put(one, "tables", tables);

@@ -287,7 +287,8 @@ static void
 say_facts(const struct platter_facts *facts)
 {
 	for (size_t i = 0; i < facts->nr_facts; i++)
-		say_fact(&facts->facts[i]);
+		if (strcmp(facts->facts[i].key, LICENSE_KEY) != 0)
+			say_fact(&facts->facts[i]);
 	for (size_t i = 0; i < facts->nr_warnings; i++)
 		say(stdout, "    WARNING: %s", facts->warnings[i]);
 }
@@ -613,6 +614,26 @@ print_description(const struct platter_description *d)
 		say_content("", &d->contents[i]);
 }
 
+static void
+print_license(const struct platter_description *d)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < d->nr_layers; i++)
+		for (size_t k = 0; k < d->layers[i].facts.nr_facts; k++) {
+			const struct platter_fact *f = &d->layers[i].facts.facts[k];
+
+			if (strcmp(f->key, LICENSE_KEY) != 0)
+				continue;
+			if (!found)
+				fputs("\nLicence agreement\n", stdout);
+			found = true;
+			say(stdout, "  %s", f->text);
+		}
+	if (!found)
+		fputs("\nThere is no licence agreement.\n", stdout);
+}
+
 static int
 describe(const struct arguments *args, const char *place, struct platter_description **ret,
 	 struct platter_error *err)
@@ -632,6 +653,7 @@ static int
 info(const struct arguments *args, const char *place, json_t *disks)
 {
 	struct platter_error err = PLATTER_ERROR_INIT;
+	bool license = args->option[OPT_LICENSE].given;
 	struct platter_description *d;
 
 	if (describe(args, place, &d, &err) < 0) {
@@ -645,9 +667,11 @@ info(const struct arguments *args, const char *place, json_t *disks)
 		return STATUS_FAILED;
 	}
 	if (disks)
-		json_array_append_new(disks, json_description(d));
+		json_array_append_new(disks, json_description(d, license));
 	else if (!args->option[OPT_QUIET].given)
 		print_description(d);
+	if (!disks && license && !args->option[OPT_QUIET].given)
+		print_license(d);
 	platter_description_free(d);
 	return STATUS_DONE;
 }

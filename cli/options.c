@@ -105,6 +105,8 @@ const struct option_info option_table[NR_OPTIONS] = {
 			    "store only what the file systems of the source use" },
 	[OPT_BACKUP] = { "backup", 0, OPTION_FLAG, NULL, NULL,
 			 "the same, compressed and verified, in QCOW2 if IMAGE names no format" },
+	[OPT_LICENSE] = { "license", 0, OPTION_FLAG, NULL, NULL,
+			  "show the licence agreement that a disk image has" },
 	[OPT_NEWER] = { "newer", 0, OPTION_TEXT, "WHEN", NULL,
 			"modified after a date, 2026-11-22 18:02:36 UTC, or a file inside" },
 };
@@ -113,7 +115,7 @@ const struct option_info option_table[NR_OPTIONS] = {
 #define COMMON_WITH_WORK COMMON, OPT_PROGRESS
 #define READING          OPT_INPUT_FORMAT, OPT_IGNORE_CHECKSUMS, OPT_PARENT
 
-static const enum option_id info_options[] = { READING, COMMON, OPT_HELP };
+static const enum option_id info_options[] = { OPT_LICENSE, READING, COMMON, OPT_HELP };
 static const enum option_id create_options[] = {
 	OPT_FORMAT,  OPT_OPTION,  OPT_COMPRESS,     OPT_SPARSE,        OPT_SPLIT,
 	OPT_HASH,    OPT_VERIFY,  OPT_STDOUT,       OPT_RESUME,        OPT_FORCE,

@@ -79,6 +79,7 @@ enum option_id {
 	OPT_TAR,
 	OPT_USED_ONLY,
 	OPT_BACKUP,
+	OPT_LICENSE,
 	NR_OPTIONS
 };
 
