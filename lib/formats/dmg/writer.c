@@ -385,6 +385,7 @@ static const struct {
 } ways[] = {
 	{ DMG_ZLIB, &pl_codec_zlib },
 	{ DMG_BZIP2, &pl_codec_bzip2 },
+	{ DMG_LZFSE, &pl_codec_lzfse },
 	{ DMG_LZMA, &pl_codec_xz },
 	{ DMG_RAW, NULL },
 };
