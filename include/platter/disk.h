@@ -14,6 +14,7 @@
  *					a logical volume of the LVM2 physical volume in partition 2
  *	pv.img@root, pv.img@/vg/root	the same, where the disk is a physical volume as a whole
  *	disk.qcow2?snapshot=monday	a snapshot that the image holds
+ *	disc.cue?disk=2			a track of a disc; ?disk=raw: all its sectors, 2352 bytes each
  *	disk.img@1?format=qcow2@2	partition 2 of the QCOW2 image stored in partition 1
  *	disk.img@2:/vm/guest.qcow2	a file in a file system, as it is; followed by '@' or ":/"
  *					the image that it holds
