@@ -28,6 +28,11 @@ def is_vmdk(s):
     return s.kind == "containers" and ".vmdk" in s.name and "part-of" not in s.expect
 
 
+def is_dmg(s):
+    """Apple's disk images, also one without a trailer, which is raw; those that are encrypted are not among them."""
+    return s.kind in ("containers", "filesystems") and re.search(r"\.dmg(\.|$)", s.name) is not None
+
+
 def is_raw(s):
     """Disks stored byte for byte, after one layer of compression."""
     if s.kind == "optical":
@@ -158,6 +163,25 @@ def test_vmdk():
     yield from each(is_vmdk)
 
 
+@limit(600)
+@weight(4)
+def test_dmg():
+    """Apple's disk images of every codec read as the manifest says, and all their checksums match."""
+    yield from each(is_dmg)
+
+
+@limit(300)
+def test_broken_dmg():
+    """Images that made another reader overflow end in words."""
+    for s in samples(lambda s: s.name.startswith("broken/dmg-forensic/")):
+        def attempt(s=s):
+            place = placed(s)
+            for words in (["info"], ["verify"], ["info", place + "?format=dmg"], ["verify", place + "?format=dmg"]):
+                r = platter(*(words if len(words) > 1 else [*words, place]), status=(0, 1, 3), timeout=60)
+                expect(r.rss < 128 << 20, f"{words}: {r.rss >> 20} MiB")
+        yield s.name, attempt
+
+
 @limit(900)
 @weight(8)
 @shards(2)
@@ -236,7 +260,7 @@ def volume_of(said, s, prefix):
 
 def is_open(s):
     return s.kind in ("filesystems", "partitions") or (
-        s.kind == "containers" and (is_qcow2(s) or is_virtual_machine(s) or is_vmdk(s) or ".vhd" in s.name)) or is_raw(s)
+        s.kind == "containers" and (is_qcow2(s) or is_virtual_machine(s) or is_vmdk(s) or is_dmg(s) or ".vhd" in s.name)) or is_raw(s)
 
 
 # Lists that lack files which are there: GRUB reads no disc with a virtual allocation table, and what begins with '$', as the

@@ -74,6 +74,11 @@ KINDS = [
     Kind("vdi", "vdi", most=0x3fffffff * MIB),
     Kind("vdi, fixed", "vdi", "-o", "static=on"),
     Kind("parallels", "parallels", seven=False),
+    Kind("dmg", "dmg"),
+    Kind("dmg, bzip2", "dmg", "-o", "format=UDBZ", qemu=""),
+    Kind("dmg, LZFSE", "dmg", "-o", "format=ULFO", qemu=""),
+    Kind("dmg, LZMA", "dmg", "-o", "format=ULMO", qemu=""),
+    Kind("dmg, plain", "dmg", "-o", "format=UDRO"),
 ]
 
 
@@ -100,7 +105,10 @@ def disk(name, size, longer=0):
 
 
 def others_read(kind, image, raw):
-    """qemu-img, or libvhdi, finds the same bytes and the same size."""
+    """qemu-img, or 7zz or libvhdi, finds the same bytes and the same size."""
+    if kind.format == "dmg" and not kind.qemu:
+        seven_reads(kind, image, raw)
+        return
     if not kind.qemu:
         vhdi_reads(image, raw)
         return

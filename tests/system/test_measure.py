@@ -21,6 +21,7 @@ WAYS = {
              ["-o", "subformat=twoGbMaxExtentFlat"]],
     "vdi": [[], ["-o", "static=on"]],
     "parallels": [[], ["-o", "cluster_size=64K"]],
+    "dmg": [[], ["-o", "format=UDBZ"], ["-o", "format=ULFO"], ["-o", "format=ULMO"], ["-o", "format=UDRO"]],
 }
 
 
