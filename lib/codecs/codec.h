@@ -42,6 +42,8 @@ extern const struct pl_codec pl_codec_xz;
  */
 const struct pl_codec *pl_codec_by_name(const char *name, size_t n);
 const struct pl_codec *pl_codec_at(size_t i);
+/* A block of LZ4 without a frame. */
+extern const struct pl_codec pl_codec_lz4;
 
 /*
  * What is only unpacked.  unpack() decodes all of `in`, which holds one piece, into at most

@@ -658,3 +658,25 @@ TEST(padded_pieces_are_decoded_from_behind_their_zeros)
 		EXPECT_EQ(decoder_guarded(rows[i].decoder, packed, zeros, NULL, 1, &err), -EUCLEAN);
 	}
 }
+
+TEST(lz4_decodes_to_what_was_encoded)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+	const struct pl_codec *codec = &pl_codec_lz4;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		for (enum content content = 0; content < NR_CONTENTS; content++) {
+			size_t n = sizes[i], capacity = codec->bound(n), length;
+			PL_AUTOFREE uint8_t *in = make_content(content, n);
+			PL_AUTOFREE uint8_t *out = malloc(n), *packed = malloc(capacity);
+
+			length = codec->encode(codec->default_level, in, n, packed, capacity);
+			EXPECT(length > 0);
+			EXPECT_OK(decode_guarded(codec, packed, length, out, n, &err));
+			EXPECT_MEM(out, in, n);
+			if (length < n)
+				EXPECT_EQ(codec->encode(codec->max_level, in, n, packed,
+							length / 4),
+					  0);
+		}
+}
