@@ -26,6 +26,8 @@
 	X(wav)         \
 	X(flac)        \
 	X(dmg)         \
+	X(cso)         \
+	X(zso)         \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every format that can be written, converted to every other at awkward sizes, and read back by
-programs that are not ours: qemu-img, 7zz where it knows the format, libvhdi where QEMU does not."""
+programs that are not ours: qemu-img, 7zz where it knows the format, libvhdi where QEMU does not, and
+what Python makes of a CSO by its description."""
 import os
 
+import disc_wrappers
 import lib
 from lib import GIB, KIB, MIB, expect, expect_equal, path, platter, run
 
@@ -79,6 +81,9 @@ KINDS = [
     Kind("dmg, LZFSE", "dmg", "-o", "format=ULFO", qemu=""),
     Kind("dmg, LZMA", "dmg", "-o", "format=ULMO", qemu=""),
     Kind("dmg, plain", "dmg", "-o", "format=UDRO"),
+    Kind("cso", "cso", qemu="", size=to(2048), seven=False),
+    Kind("cso, 2", "cso", "-o", "version=2", "-o", "block_size=16K", qemu="", size=to(2048), seven=False),
+    Kind("zso", "zso", qemu="", size=to(2048), seven=False),
 ]
 
 
@@ -108,12 +113,23 @@ def others_read(kind, image, raw):
     """qemu-img, or 7zz or libvhdi, finds the same bytes and the same size."""
     if kind.format == "dmg" and not kind.qemu:
         seven_reads(kind, image, raw)
+    """qemu-img, or libvhdi, or Python finds the same bytes and the same size."""
+    if kind.format in ("cso", "zso"):
+        python_reads(image, raw)
         return
     if not kind.qemu:
         vhdi_reads(image, raw)
         return
     r = run(["qemu-img", "compare", "-f", "raw", "-F", kind.qemu, raw, image], timeout=200, status=None)
     expect(r.status == 0 and "mismatch" not in r.text + r.errors, f"{kind.name}: {r}")
+
+
+def python_reads(image, raw):
+    if os.stat(raw).st_size > 16 * MIB:
+        platter("compare", image, raw, timeout=200)
+        return
+    with open(image, "rb") as a, open(raw, "rb") as b:
+        expect(disc_wrappers.read_cso(a.read()) == b.read(), f"{image} is read differently")
 
 
 def vhdi_reads(image, raw):

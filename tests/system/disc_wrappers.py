@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compressed images of discs, written and read from their descriptions with Python's codecs: what
+platter's drivers are held against, and what the seeds of their fuzz targets are made with."""
+import struct
+import zlib
+
+import lz4.block
+
+SECTOR = 2048
+
+
+def pieces(disc, size):
+    return [disc[at:at + size] for at in range(0, len(disc), size)]
+
+
+def raw_deflate(data, level=9):
+    c = zlib.compressobj(level, zlib.DEFLATED, -15)
+    return c.compress(data) + c.flush()
+
+
+def raw_lz4(data):
+    return lz4.block.compress(data, mode="high_compression", store_size=False)
+
+
+# ---- CSO, ZSO ----
+
+def cso(disc, kind="cso1", block=SECTOR, shift=0, header_size=24):
+    """kind: cso1, cso2 or zso; in cso2 every other block is by LZ4."""
+    align = 1 << shift
+    blocks = pieces(disc, block)
+    at = 24 + 4 * (len(blocks) + 1)
+    at += -at % align
+    index, data = [], b"\0" * (at - 24 - 4 * (len(blocks) + 1))
+    start = at - len(data)
+    for i, plain in enumerate(blocks):
+        plain = plain.ljust(block, b"\0")
+        lz = kind == "zso" or (kind == "cso2" and i % 2)
+        packed = raw_lz4(plain) if lz else raw_deflate(plain)
+        stored = len(packed) + -len(packed) % align >= block
+        flag = stored if kind != "cso2" else lz and not stored
+        index.append((start + len(data)) >> shift | flag << 31)
+        data += plain if stored else packed
+        data += b"\0" * (-(start + len(data)) % align)
+    index.append((start + len(data)) >> shift)
+    magic, version = {"cso1": (b"CISO", 1), "cso2": (b"CISO", 2), "zso": (b"ZISO", 1)}[kind]
+    return (struct.pack("<4sIQIBBH", magic, header_size, len(disc), block, version, shift, 0)
+            + struct.pack(f"<{len(index)}I", *index) + data)
+
+
+def read_cso(image):
+    """The disc in a CSO or ZSO of at most a few MiB."""
+    magic, header, size, block, version, shift, _ = struct.unpack_from("<4sIQIBBH", image)
+    assert magic in (b"CISO", b"ZISO") and header == 24
+    nr = -(-size // block)
+    index = struct.unpack_from(f"<{nr + 1}I", image, 24)
+    out = []
+    for entry, following in zip(index, index[1:]):
+        flag = entry >> 31
+        start, end = (entry & 0x7fffffff) << shift, (following & 0x7fffffff) << shift
+        data = image[start:end]
+        if version == 2:
+            stored, lz = end - start >= block, flag
+        else:
+            stored, lz = flag, magic == b"ZISO"
+        if stored:
+            out.append(data[:block])
+        elif lz:
+            # Its end is not told: the padding follows.
+            out.append(next(filter(None, (try_lz4(data[:len(data) - cut], block) for cut in range(1 << shift)))))
+        else:
+            out.append(zlib.decompressobj(-15).decompress(data))
+        assert len(out[-1]) == block, (entry, len(out[-1]))
+    assert (index[-1] & 0x7fffffff) << shift == len(image)
+    return b"".join(out)[:size]
+
+
+def read_cso_block(f, number):
+    """One block of a CSO of version 1, however large that is."""
+    f.seek(0)
+    _, _, _, block, _, shift, _ = struct.unpack("<4sIQIBBH", f.read(24))
+    f.seek(24 + 4 * number)
+    entry, following = struct.unpack("<2I", f.read(8))
+    start, end = (entry & 0x7fffffff) << shift, (following & 0x7fffffff) << shift
+    f.seek(start)
+    data = f.read(end - start)
+    return data[:block] if entry >> 31 else zlib.decompressobj(-15).decompress(data)
+
+
+def try_lz4(data, size):
+    try:
+        plain = lz4.block.decompress(data, uncompressed_size=size)
+    except lz4.block.LZ4BlockError:
+        return None
+    return plain if len(plain) == size else None
+
+
+# ---- seeds ----
+
+def small_disc():
+    """A few sectors: text, noise without a seed, zeros, and a part of one."""
+    noise = bytes((i * i >> 3 ^ i * 7919) & 0xff for i in range(SECTOR))
+    return b"to be or not " * 300 + noise + bytes(3 * SECTOR) + noise[:100] * 40 + b"end"
+
+
+def seeds():
+    disc = small_disc()
+    for kind in ("cso1", "cso2", "zso"):
+        name = "zso" if kind == "zso" else "cso"
+        yield f"{name}-{kind}", cso(disc, kind)
+        yield f"{name}-{kind}-shift", cso(disc, kind, 4096, 3)
+        yield f"{name}-{kind}-cut", cso(disc, kind)[:3000]
+
+
+def write_seeds():
+    """Each into a file, FORMAT-NAME."""
+    for name, image in seeds():
+        with open(name, "wb") as f:
+            f.write(image)
