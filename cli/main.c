@@ -11,6 +11,7 @@
 
 #include "commands.h"
 #include "output.h"
+#include "passphrase.h"
 
 static const struct {
 	const char *verb;
@@ -173,10 +174,11 @@ run_verb(const struct verb *verb, int argc, char **argv)
 	} else if (args.option[OPT_HELP].given) {
 		print_help(verb);
 		status = STATUS_DONE;
-	} else {
+	} else if (passphrase_begin(&args) == 0) {
 		for (size_t i = 0; i < ARRAY_SIZE(runners); i++)
 			if (!strcmp(runners[i].verb, verb->name))
 				status = runners[i].run(&args);
+		passphrase_end();
 	}
 	free(why);
 	arguments_done(&args);

@@ -20,6 +20,8 @@ const struct option_info option_table[NR_OPTIONS] = {
 			       "take what is read for this format instead of looking" },
 	[OPT_IGNORE_CHECKSUMS] = { "ignore-checksums", 0, OPTION_FLAG, NULL, NULL,
 				   "use damaged metadata as it is, to rescue data" },
+	[OPT_PASSPHRASE_FILE] = { "passphrase-file", 0, OPTION_TEXT, "FILE", NULL,
+				  "pass phrase of encrypted images: the first line of FILE" },
 	[OPT_PARENT] = { "parent", 0, OPTION_PARENTS, "FILE", NULL,
 			 "parent that is not found under its name, or the new one" },
 	[OPT_PARENT_FORMAT] = { "parent-format", 'F', OPTION_FORMAT, "NAME", NULL,
@@ -113,7 +115,7 @@ const struct option_info option_table[NR_OPTIONS] = {
 
 #define COMMON           OPT_JSON, OPT_QUIET
 #define COMMON_WITH_WORK COMMON, OPT_PROGRESS
-#define READING          OPT_INPUT_FORMAT, OPT_IGNORE_CHECKSUMS, OPT_PARENT
+#define READING          OPT_INPUT_FORMAT, OPT_IGNORE_CHECKSUMS, OPT_PARENT, OPT_PASSPHRASE_FILE
 
 static const enum option_id info_options[] = { OPT_LICENSE, READING, COMMON, OPT_HELP };
 static const enum option_id create_options[] = {
@@ -122,11 +124,13 @@ static const enum option_id create_options[] = {
 	OPT_NO_SYNC, OPT_THREADS, OPT_SIZE,         OPT_PARENT_FORMAT, OPT_USED_ONLY,
 	OPT_BACKUP,  READING,     COMMON_WITH_WORK, OPT_HELP
 };
-static const enum option_id commit_options[] = { OPT_REMOVE, OPT_PARENT, COMMON_WITH_WORK,
+static const enum option_id commit_options[] = { OPT_REMOVE, OPT_PARENT, OPT_PASSPHRASE_FILE,
+						 COMMON_WITH_WORK, OPT_HELP };
+static const enum option_id flatten_options[] = { OPT_PARENT, OPT_PASSPHRASE_FILE, COMMON_WITH_WORK,
+						  OPT_HELP };
+static const enum option_id rebase_options[] = { OPT_PARENT, OPT_PARENT_FORMAT,   OPT_NO_PARENT,
+						 OPT_UNSAFE, OPT_PASSPHRASE_FILE, COMMON_WITH_WORK,
 						 OPT_HELP };
-static const enum option_id flatten_options[] = { OPT_PARENT, COMMON_WITH_WORK, OPT_HELP };
-static const enum option_id rebase_options[] = { OPT_PARENT, OPT_PARENT_FORMAT, OPT_NO_PARENT,
-						 OPT_UNSAFE, COMMON_WITH_WORK,  OPT_HELP };
 static const enum option_id restore_options[] = { OPT_YES,     OPT_WIPE_REST, OPT_NO_GPT_FIX,
 						  OPT_VERIFY,  OPT_HASH,      OPT_RESUME,
 						  OPT_THREADS, READING,       COMMON_WITH_WORK,
@@ -142,12 +146,15 @@ static const enum option_id measure_options[] = { OPT_SIZE,     OPT_FORMAT,     
 						  OPT_COMPRESS, OPT_SPARSE,       OPT_THREADS,
 						  READING,      COMMON_WITH_WORK, OPT_HELP };
 static const enum option_id map_options[] = { OPT_OFFSET, OPT_LENGTH, READING, COMMON, OPT_HELP };
-static const enum option_id resize_options[] = { OPT_DISCARD_DATA, OPT_INPUT_FORMAT, COMMON,
+static const enum option_id resize_options[] = { OPT_DISCARD_DATA, OPT_INPUT_FORMAT,
+						 OPT_PASSPHRASE_FILE, COMMON, OPT_HELP };
+static const enum option_id snapshot_options[] = {
+	OPT_CREATE, OPT_APPLY, OPT_DELETE, OPT_INPUT_FORMAT, OPT_PASSPHRASE_FILE, COMMON, OPT_HELP
+};
+static const enum option_id compact_options[] = { OPT_COPY, OPT_PASSPHRASE_FILE, COMMON_WITH_WORK,
+						  OPT_HELP };
+static const enum option_id repair_options[] = { OPT_DRY_RUN, OPT_PASSPHRASE_FILE, COMMON,
 						 OPT_HELP };
-static const enum option_id snapshot_options[] = { OPT_CREATE,       OPT_APPLY, OPT_DELETE,
-						   OPT_INPUT_FORMAT, COMMON,    OPT_HELP };
-static const enum option_id compact_options[] = { OPT_COPY, COMMON_WITH_WORK, OPT_HELP };
-static const enum option_id repair_options[] = { OPT_DRY_RUN, COMMON, OPT_HELP };
 static const enum option_id formats_options[] = { COMMON, OPT_HELP };
 static const enum option_id ls_options[] = { OPT_LONG, OPT_RECURSIVE, OPT_ATTRIBUTES, OPT_DELETED,
 					     READING,  COMMON,        OPT_HELP };

@@ -87,7 +87,9 @@ struct platter_open_options {
 /*
  * Open the disk at `place`.  `options` may be NULL.  On success *ret_disk must be
  * closed with platter_close().
- * Errors: -ENOENT, -EACCES, -EUCLEAN, -ENOTSUP, -EFBIG, -EIO, -EBUSY, -EINVAL.
+ * An encrypted image needs its pass phrase: see platter/secret.h.
+ * Errors: -ENOENT, -EACCES, -EUCLEAN, -ENOTSUP, -EFBIG, -EIO, -EBUSY, -EINVAL, -ENOKEY,
+ * -EKEYREJECTED.
  */
 PLATTER_API int platter_open(const char *place, const struct platter_open_options *options,
 			     struct platter_disk **ret_disk, struct platter_error *err);

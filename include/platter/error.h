@@ -13,6 +13,8 @@
  *	-EBUSY    a device is mounted or in use, an image is used by another program
  *	-ENOSPC   the target is too small or full
  *	-EROFS    the target is read-only
+ *	-ENOKEY   an encrypted image, and nobody gave a pass phrase for it
+ *	-EKEYREJECTED a pass phrase was given, and it is the wrong one
  *	-ECANCELED the caller cancelled the work
  *	-EINVAL   an argument is wrong
  *	-ENOMEM   out of memory

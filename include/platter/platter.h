@@ -11,6 +11,7 @@
  * platter/files.h	the files inside: list, read, find and extract them
  * platter/format.h	what can be read and written
  * platter/progress.h	progress and cancelling
+ * platter/secret.h	pass phrases of encrypted images
  * platter/error.h	errors
  * platter/text.h	sizes as people write them
  */
@@ -26,6 +27,7 @@
 #include <platter/format.h>
 #include <platter/job.h>
 #include <platter/progress.h>
+#include <platter/secret.h>
 #include <platter/text.h>
 
 #endif
