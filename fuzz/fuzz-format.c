@@ -12,6 +12,7 @@
 
 #include "format.h"
 #include "fuzz.h"
+#include "secret.h"
 #include "unfold.h"
 
 #define MAP_STEPS    512
@@ -244,6 +245,19 @@ try_with(const struct pl_format *format, const uint8_t *data, size_t size, unsig
 	}
 }
 
+/* What the seeds are encrypted with. */
+static int
+passphrase(const struct platter_passphrase_request *request, char *buf, size_t room, void *closure)
+{
+	static const char text[] = "platter";
+
+	(void)room, (void)closure;
+	if (request->attempt > 1)
+		return -ENOKEY;
+	memcpy(buf, text, sizeof text - 1);
+	return sizeof text - 1;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -256,6 +270,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (image)
 		data = image;
+	pl_secret_set_provider(passphrase, NULL);
 	try_with(format, data, size, PLATTER_OPEN_NO_BACKING | PLATTER_OPEN_IGNORE_CHECKSUMS);
 	try_with(format, data, size, PLATTER_OPEN_NO_BACKING | PLATTER_OPEN_WRITE);
 	repair(format, data, size);

@@ -235,6 +235,11 @@ struct pl_format {
 
 	const struct pl_change_ops *change; /* NULL: nothing of it */
 	bool wants_regions;                 /* create() makes use of them */
+	/*
+	 * Its disk is the file of another image, which is looked for in it, once: encryption.  It
+	 * has no snapshots, and nothing beside it.
+	 */
+	bool wraps;
 	bool many_disks; /* a file may hold several: open() knows request->disk */
 	enum pl_takes takes;
 	const struct pl_disk_ops *disk_ops; /* what its disks have: tells whose a disk is */

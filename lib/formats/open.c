@@ -236,6 +236,34 @@ choose_format(struct pl_disk *file, const char *name, const struct pl_format **r
 	return 0;
 }
 
+/*
+ * What is given a name may be wrapped all the same, and then has the name inside: *ret_inner.  As
+ * raw images all files can be taken.
+ */
+static void
+choose_wrapper(struct pl_disk *file, const char *name, const struct pl_format **format,
+	       const char **ret_inner)
+{
+	const struct pl_format *wrapper;
+
+	*ret_inner = NULL;
+	if (!name || (*format)->wraps || strcmp(name, "raw") == 0 ||
+	    pl_format_probe(file, &wrapper, NULL) < 0 || !wrapper->wraps)
+		return;
+	*format = wrapper;
+	*ret_inner = name;
+}
+
+/* Open the image that a wrapper has opened the file of, in its place: *disk. */
+static int
+open_wrapped(struct pl_disk **disk, const char *format, const char *snapshot, const char *of_many,
+	     unsigned flags, const struct opener *above, struct platter_error *err)
+{
+	PL_AUTOUNREF struct pl_disk *file = *disk;
+
+	return open_image(file, NULL, format, snapshot, of_many, flags, above, NULL, disk, err);
+}
+
 static int
 open_image(struct pl_disk *file, const char *path, const char *format_name, const char *snapshot,
 	   const char *disk, unsigned flags, const struct opener *above, struct pl_parents *given,
@@ -247,11 +275,20 @@ open_image(struct pl_disk *file, const char *path, const char *format_name, cons
 	struct pl_open_request request = {
 		.file = file, .flags = flags, .snapshot = snapshot, .disk = disk
 	};
-	const struct pl_format *format;
+	const struct pl_format *format, *below = pl_format_of(file);
+	const char *inner;
 	int r = choose_format(file, format_name, &format, err);
 
 	if (r < 0)
 		return r;
+	choose_wrapper(file, format_name, &format, &inner);
+	if (format->wraps && below && below->wraps)
+		return pl_unsupported(err, 0, "'%s' is encrypted twice", file->name);
+	if (format->wraps) {
+		request.snapshot = request.disk = NULL;
+		r = format->open(&request, ret, err);
+		return r < 0 ? r : open_wrapped(ret, inner, snapshot, disk, flags, above, err);
+	}
 	if (disk && !format->many_disks)
 		return pl_fail(err, -ENOENT,
 			       "'%s' is of format '%s', which holds one disk: there is"

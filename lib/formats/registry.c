@@ -28,6 +28,7 @@
 	X(dmg)         \
 	X(cso)         \
 	X(zso)         \
+	X(encrcdsa)    \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;

@@ -548,6 +548,17 @@ open_image(struct pl_place *place, struct element *e, const char *path, const ch
 	return r;
 }
 
+/* Put what wraps `image` between it and its file on top. */
+static void
+push_wrapper(struct pl_place *place, struct pl_disk *image)
+{
+	struct pl_disk *disk = image->ops->below ? image->ops->below(image, 0) : NULL;
+	const struct pl_format *format = disk ? pl_format_of(disk) : NULL;
+
+	if (format && format->wraps)
+		push(place, pl_disk_ref(disk));
+}
+
 static int
 push_image(struct pl_place *place, struct element *e, const char *path, const char *format,
 	   struct pl_parents *given, struct platter_error *err)
@@ -566,10 +577,12 @@ push_image(struct pl_place *place, struct element *e, const char *path, const ch
 	r = open_image(place, e, path, format, given, &image, err);
 	if (r < 0)
 		return r;
-	if (image == below)
+	if (image == below) {
 		pl_disk_unref(image);
-	else
-		push(place, image);
+		return 0;
+	}
+	push_wrapper(place, image);
+	push(place, image);
 	return 0;
 }
 

@@ -9,8 +9,11 @@
 
 #define PL_PLACE_MAX_ELEMENTS 16
 
-/* The storage; of each element a partition, a logical volume and the image in it, and a file. */
-#define PL_PLACE_MAX_LAYERS (4 * PL_PLACE_MAX_ELEMENTS + 1)
+/*
+ * The storage; of each element a partition, a logical volume and the image in it with what wraps
+ * that, and a file.
+ */
+#define PL_PLACE_MAX_LAYERS (5 * PL_PLACE_MAX_ELEMENTS + 1)
 
 /* The stack of disks that a place opened. */
 struct pl_place {
