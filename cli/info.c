@@ -11,13 +11,27 @@
 #include "commands.h"
 #include "output.h"
 
-/* "qcow2" as people write it: QCOW2.  raw stays raw. */
+/* "qcow2" as people write it: QCOW2.  Words are no abbreviations. */
 static char *
 format_title(const char *name)
 {
+	static const struct {
+		const char *name, *title;
+	} words[] = {
+		{ "raw", "raw" },
+		{ "parallels", "Parallels" },
+		{ "sparseimage", "sparse" },
+		{ "sparsebundle", "sparse bundle" },
+		{ "encrcdsa", "encrypted Apple" },
+	};
 	char *title = text_of("%s", name);
 
-	for (char *c = title; *c && strcmp(name, "raw") != 0; c++)
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (!strcmp(name, words[i].name)) {
+			free(title);
+			return text_of("%s", words[i].title);
+		}
+	for (char *c = title; *c; c++)
 		*c = (char)toupper((unsigned char)*c);
 	return title;
 }

@@ -29,6 +29,7 @@
 	X(cso)         \
 	X(zso)         \
 	X(encrcdsa)    \
+	X(sparseimage) \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;

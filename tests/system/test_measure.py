@@ -24,6 +24,7 @@ WAYS = {
     "dmg": [[], ["-o", "format=UDBZ"], ["-o", "format=ULFO"], ["-o", "format=ULMO"], ["-o", "format=UDRO"]],
     "cso": [[], ["-c=zlib:1"], ["-o", "version=2"], ["-o", "block_size=64K"]],
     "zso": [[], ["-o", "block_size=8K"]],
+    "sparseimage": [[]],
 }
 
 

@@ -88,6 +88,8 @@ static const struct image {
 	  .value = "2M" },
 	{ "our VHDX, sectors of 4096 bytes", .size = 20 << 20, .format = "vhdx",
 	  .key = "sector_size", .value = "4096" },
+	{ "our sparse image", .size = 20 << 20, .format = "sparseimage" },
+	{ "our sparse image of an odd size", .size = 5000704, .format = "sparseimage" },
 	{ "VHDX over a parent", "qemu-img convert -f raw -O vhdx base.img i", .overlay = "vhdx",
 	  .size = 21 << 20 },
 	{ "VHDX over a longer parent",
