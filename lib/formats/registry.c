@@ -30,6 +30,7 @@
 	X(zso)         \
 	X(encrcdsa)    \
 	X(sparseimage) \
+	X(isz)         \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;

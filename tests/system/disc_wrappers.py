@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Compressed images of discs, written and read from their descriptions with Python's codecs: what
 platter's drivers are held against, and what the seeds of their fuzz targets are made with."""
+import bz2
 import struct
 import zlib
 
@@ -94,6 +95,69 @@ def try_lz4(data, size):
     return plain if len(plain) == size else None
 
 
+# ---- ISZ ----
+
+ISZ_MASK = bytes(~b & 0xff for b in b"IsZ!")
+
+
+def isz_masked(table):
+    return bytes(b ^ ISZ_MASK[i % 4] for i, b in enumerate(table))
+
+
+def isz_pack(i, plain, methods):
+    """Method and stored bytes of the i-th chunk."""
+    method = methods[i % len(methods)]
+    if not any(plain):
+        method = 0
+    if method == 3:
+        return 3, b"\1\2\3" + bz2.compress(plain)[3:]
+    return method, {0: b"", 1: plain, 2: zlib.compress(plain)}[method]
+
+
+def isz(disc, chunk=8192, entry=3, methods=(2, 3, 1), encrypt=None, encryption=0, cut=(), sums=True):
+    """encrypt: what becomes of stored bytes; cut: lengths of the data in all files but the last.  One image a file."""
+    sector = next(n for n in (2048, 512, 1) if len(disc) % n == 0)
+    table, data, lengths = b"", b"", []
+    for i, plain in enumerate(pieces(disc, chunk)):
+        method, stored = isz_pack(i, plain, methods)
+        if encrypt:
+            stored = encrypt(stored)
+        length = len(stored) if method else len(plain)
+        table += (length | method << 8 * entry - 2).to_bytes(entry, "little")
+        data += stored
+        lengths.append(len(stored))
+    size = 64 if sums else 48
+
+    def header(number, chunks_at=0, segments_at=0, data_at=0, total=0):
+        h = struct.pack("<4sBBIHIBQIIBBIIIB", b"IsZ!", size, 1, 0x12345678, sector, len(disc) // sector, encryption, total,
+                        len(lengths), chunk, entry, number, chunks_at, segments_at, data_at, 0)
+        return h + (struct.pack("<IIII", ~zlib.crc32(disc) & 0xffffffff, 0, 0, 0) if sums else b"")
+
+    if not cut:
+        return [header(0, size, 0, size + len(table)) + isz_masked(table) + data]
+    # Each file has what follows of the data; a chunk may go on in the next.
+    starts = [sum(lengths[:i]) for i in range(len(lengths) + 1)]
+    ends = [sum(cut[:i + 1]) for i in range(len(cut))] + [len(data)]
+    segments, at, first = b"", 0, 0
+    first_at = size + len(table) + 24 * (len(ends) + 1)
+    left = 0
+    for i, end in enumerate(ends):
+        begun = sum(1 for s in starts[:-1] if s < end) if i + 1 < len(ends) else len(lengths)
+        begins_at = (first_at if i == 0 else size) + left
+        left = max(0, starts[begun] - end)
+        segments += struct.pack("<QIIII", begins_at + end - at, begun - first, first, begins_at, left)
+        first, at = begun, end
+    segments += bytes(24)
+    files, at = [], 0
+    for i, end in enumerate(ends):
+        if i == 0:
+            files.append(header(0, size, size + len(table), first_at, 1) + isz_masked(table) + isz_masked(segments) + data[:end])
+        else:
+            files.append(header(i, 0, 0, size, 1) + data[at:end])
+        at = end
+    return files
+
+
 # ---- seeds ----
 
 def small_disc():
@@ -109,6 +173,11 @@ def seeds():
         yield f"{name}-{kind}", cso(disc, kind)
         yield f"{name}-{kind}-shift", cso(disc, kind, 4096, 3)
         yield f"{name}-{kind}-cut", cso(disc, kind)[:3000]
+    yield "isz-mixed", isz(disc, 4096)[0]
+    yield "isz-short", isz(disc, 2048, 2, sums=False)[0]
+    yield "isz-segments", isz(disc, 4096, cut=(2000, 3000))[0]
+    yield "isz-aes", isz(disc, 4096, encryption=2)[0]
+    yield "isz-cut", isz(disc, 4096)[0][:700]
 
 
 def write_seeds():
