@@ -31,6 +31,7 @@
 	X(encrcdsa)    \
 	X(sparseimage) \
 	X(isz)         \
+	X(ecm)         \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;

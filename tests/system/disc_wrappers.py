@@ -158,6 +158,90 @@ def isz(disc, chunk=8192, entry=3, methods=(2, 3, 1), encrypt=None, encryption=0
     return files
 
 
+# ---- sectors of CDs, and ECM ----
+
+def edc_table():
+    for i in range(256):
+        for _ in range(8):
+            i = i >> 1 ^ (0xd8018001 if i & 1 else 0)
+        yield i
+
+
+EDC = list(edc_table())
+TWICE = [i << 1 ^ (0x11d if i & 0x80 else 0) for i in range(256)]
+HALF = {i ^ TWICE[i]: i for i in range(256)}
+
+
+def edc(data, value=0):
+    for b in data:
+        value = value >> 8 ^ EDC[(value ^ b) & 0xff]
+    return value
+
+
+def parity(area, major, minor, major_step, minor_step):
+    """Two bytes of parity for each of `major` vectors of `minor` bytes."""
+    first, second = bytearray(), bytearray()
+    for m in range(major):
+        at, a, b = (m >> 1) * major_step + (m & 1), 0, 0
+        for _ in range(minor):
+            t = area[at]
+            at = (at + minor_step) % (major * minor)
+            a = TWICE[a ^ t]
+            b ^= t
+        a = HALF[TWICE[a] ^ b]
+        first.append(a)
+        second.append(a ^ b)
+    return bytes(first + second)
+
+
+def sector(kind, number, data):
+    """A whole sector: kind 1, mode 1; 2 and 3, forms of mode 2."""
+    bcd = lambda n: n // 10 << 4 | n % 10
+    number += 150
+    header = bytes([bcd(number // 4500), bcd(number // 75 % 60), bcd(number % 75), 1 if kind == 1 else 2])
+    sync = b"\0" + b"\xff" * 10 + b"\0"
+    if kind == 1:
+        body = header + data
+        body += struct.pack("<I", edc(sync + body)) + bytes(8)
+    else:
+        sub = bytes([1, 2, 0x20 if kind == 3 else 8, 0]) * 2
+        body = header + sub + data
+        body += struct.pack("<I", edc(sub + data))
+    if kind == 3:
+        return sync + body
+    area = body if kind == 1 else bytes(4) + body[4:]
+    area += parity(area, 86, 24, 2, 86)
+    area += parity(area, 52, 43, 86, 88)
+    return sync + body + area[2064:]
+
+
+def ecm_record(kind, count):
+    count -= 1
+    head = [kind | (count & 0x1f) << 2]
+    count >>= 5
+    while count:
+        head[-1] |= 0x80
+        head.append(count & 0x7f)
+        count >>= 7
+    return bytes(head)
+
+
+def ecm(parts):
+    """(kind, units) one after another, kind 0: bytes; the others whole sectors, of mode 2 without sync and header.
+
+    Returns the file and the disc."""
+    out, disc = b"ECM\0", b""
+    for kind, units in parts:
+        out += ecm_record(kind, len(units))
+        if kind == 0:
+            out, disc = out + units, disc + units
+            continue
+        for s in units:
+            disc += s if kind == 1 else s[16:]
+            out += s[12:15] + s[16:2064] if kind == 1 else s[20:2072 if kind == 2 else 2348]
+    return out + b"\xfc\xff\xff\xff\x3f" + struct.pack("<I", edc(disc)), disc
+
+
 # ---- seeds ----
 
 def small_disc():
@@ -178,6 +262,12 @@ def seeds():
     yield "isz-segments", isz(disc, 4096, cut=(2000, 3000))[0]
     yield "isz-aes", isz(disc, 4096, encryption=2)[0]
     yield "isz-cut", isz(disc, 4096)[0][:700]
+    user = disc[:2324]
+    yield "ecm-sectors", ecm([(1, [sector(1, i, user[:2048]) for i in range(3)]), (0, b"bytes"),
+                              (2, [sector(2, 3, user[:2048])]), (3, [sector(3, 4, user)])])[0]
+    yield "ecm-bytes", ecm([(0, disc)])[0]
+    yield "ecm-tiny", ecm([(0, bytes([i & 0xff])) for i in range(2000)])[0]
+    yield "ecm-cut", ecm([(0, disc)])[0][:1000]
 
 
 def write_seeds():
