@@ -66,6 +66,16 @@ extern const struct pl_unpacker pl_unpack_lzma; /* the .lzma container of the LZ
 /* xz and lzma take their dictionary from the header; more than any image format asks for is refused. */
 #define PL_LZMA_MEMORY MIB(192)
 
+/*
+ * LZMA without a header: `properties` are the five bytes of one.  Decodes until `out` is full,
+ * whether or not there is a mark of the end.
+ */
+int pl_lzma_decode(const uint8_t properties[static 5], const uint8_t *in, size_t n, uint8_t *out,
+		   size_t out_size, struct platter_error *err);
+
+/* The addresses of x86's calls and jumps as they were before the SDK's filter of that name. */
+void pl_bcj_x86_decode(uint8_t *bytes, size_t n);
+
 /* What a pl_unpacker's decoder does. */
 int pl_unpack_exactly(const struct pl_decoder *decoder, const uint8_t *in, size_t in_size,
 		      uint8_t *out, size_t out_size, uint64_t chunk_offset,
