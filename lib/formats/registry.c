@@ -32,6 +32,7 @@
 	X(sparseimage) \
 	X(isz)         \
 	X(ecm)         \
+	X(daa)         \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;

@@ -2,6 +2,7 @@
 """Compressed images of discs, written and read from their descriptions with Python's codecs: what
 platter's drivers are held against, and what the seeds of their fuzz targets are made with."""
 import bz2
+import lzma
 import struct
 import zlib
 
@@ -242,6 +243,83 @@ def ecm(parts):
     return out + b"\xfc\xff\xff\xff\x3f" + struct.pack("<I", edc(disc)), disc
 
 
+# ---- LZMA without a header, DAA and GBI ----
+
+LZMA = {"id": lzma.FILTER_LZMA1, "lc": 3, "lp": 0, "pb": 2, "dict_size": 1 << 16}
+LZMA_PROPERTIES = bytes([(2 * 5 + 0) * 9 + 3]) + struct.pack("<I", 1 << 16)
+
+
+def raw_lzma(data, x86=False):
+    filters = [{"id": lzma.FILTER_X86}] * x86 + [LZMA]
+    return lzma.compress(data, format=lzma.FORMAT_RAW, filters=filters)
+
+
+def pack_bits(numbers):
+    """(value, bits), the lowest bit first."""
+    total = at = 0
+    for value, bits in numbers:
+        total |= value << at
+        at += bits
+    return total.to_bytes((at + 7) // 8, "little")
+
+
+def daa_entries_2(chunks, widths, masked):
+    masks = (0x0a, 0x35, 0x2d, 0x3f, 0x08, 0x33, 0x09, 0x15)
+    for i, (kind, stored) in enumerate(chunks):
+        mask = ((i ^ masks[i & 7]) & 0xff) * 0x01010101 if masked else 0
+        for value, bits in ((len(stored) - 5, widths[0]), (max(kind, 0), widths[1])):
+            yield value ^ mask & (1 << bits) - 1, bits
+
+
+def daa_masked(table, size, crc, gbi, by_size):
+    out = bytearray(table)
+    if by_size:
+        mask, step = size // 2048 & 0xff, size // 2048 >> 8 & 0xff
+        for i in range(len(out)):
+            out[i] = out[i] + mask & 0xff
+            mask = mask + step & 0xff
+    if gbi:
+        out = bytearray((b ^ len(out) // 4 & 0xff) + crc & 0xff for b in out)
+    return bytes(out)
+
+
+def daa(disc, version=1, chunk=65536, kinds=(0, 1), x86=False, gbi=False, masked=False, bits_masked=False, lengths_bits=None,
+        cut=(), descriptors=b""):
+    """kinds, of version 2: 0 LZMA, 1 deflate, -1 as it is; cut: lengths of the data in all files but the last.  One image a file."""
+    chunks = []
+    for i, plain in enumerate(pieces(disc, chunk)):
+        kind = 1 if version == 1 else kinds[i % len(kinds)]
+        stored = raw_deflate(plain) if kind == 1 else raw_lzma(plain, x86) if kind == 0 else plain
+        if version == 2 and len(stored) >= chunk:
+            stored = plain.ljust(chunk, b"\0")
+        chunks.append((kind, stored))
+    if cut:
+        descriptors += struct.pack("<III", 1, 8 + 12, 0) + bytes(8) + struct.pack("<IIII", 2, 16, len(cut) + 1, 1)
+    widths = (lengths_bits or chunk.bit_length() - 1, 1)
+    if version == 1:
+        table = b"".join(bytes([len(s) >> 16, len(s) & 0xff, len(s) >> 8 & 0xff]) for _, s in chunks)
+        size_field, extra = chunk, bytes(16)
+    else:
+        table = pack_bits(list(daa_entries_2(chunks, widths, bits_masked)))
+        size_field = chunk >> 14 | 0x100000 | bits_masked << 17 | masked << 27 | gbi << 23
+        extra = struct.pack("<BIBB", 1, 0, (lengths_bits - 10 << 3 if lengths_bits else 0) | 1, x86) + LZMA_PROPERTIES + bytes(4)
+    data = b"".join(s for _, s in chunks)
+    ends = [sum(cut[:i + 1]) for i in range(len(cut))] + [len(data)]
+    table_at = 76 + len(descriptors)
+    data_at = table_at + len(table)
+    name = b"GBI" if gbi else b"DAA"
+    head = struct.pack("<16sIIIIIIQQ", name, table_at, 0x100 if version == 1 else 0x110, data_at, 1, 0, size_field, len(disc),
+                       data_at + ends[0]) + extra
+    crc = zlib.crc32(head)
+    table = daa_masked(table, len(disc), crc & 0xff, gbi, masked)
+    files = [head + struct.pack("<I", crc) + descriptors + table + data[:ends[0]]]
+    for start, end in zip(ends, ends[1:]):
+        part = struct.pack("<16sI16s", name + b" VOL", 76, b"")
+        # Readers take a whole header, whatever a part has of it.
+        files.append((part + struct.pack("<I", zlib.crc32(part))).ljust(76, b"\0") + data[start:end])
+    return files
+
+
 # ---- seeds ----
 
 def small_disc():
@@ -268,6 +346,12 @@ def seeds():
     yield "ecm-bytes", ecm([(0, disc)])[0]
     yield "ecm-tiny", ecm([(0, bytes([i & 0xff])) for i in range(2000)])[0]
     yield "ecm-cut", ecm([(0, disc)])[0][:1000]
+    yield "daa-one", daa(disc, chunk=4096)[0]
+    yield "daa-two", daa(disc * 3, 2, 16384, (0, 1, -1), x86=True)[0]
+    yield "daa-masked", daa(disc * 3, 2, 16384, (0,), masked=True, bits_masked=True, lengths_bits=16)[0]
+    yield "daa-gbi", daa(disc * 3, 2, 16384, (1,), gbi=True)[0]
+    yield "daa-parts", daa(disc, chunk=4096, cut=(2000,))[0]
+    yield "daa-cut", daa(disc, chunk=4096)[0][:1500]
 
 
 def write_seeds():
