@@ -33,6 +33,7 @@
 	X(isz)         \
 	X(ecm)         \
 	X(daa)         \
+	X(uif)         \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;

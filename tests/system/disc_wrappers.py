@@ -320,6 +320,32 @@ def daa(disc, version=1, chunk=65536, kinds=(0, 1), x86=False, gbi=False, masked
     return files
 
 
+# ---- UIF ----
+
+def uif_pack(data, version, x86):
+    if version < 3:
+        return zlib.compress(data)
+    return bytes([x86]) + LZMA_PROPERTIES + struct.pack("<Q", len(data)) + raw_lzma(data, x86)
+
+
+def uif(disc, version=1, piece=32, kinds=(5, 1), x86=False, sector=2048, packed=True, kind=8, key=0, cipher=0, order=1, sign=b"blhr"):
+    """kinds: 5 compressed, 1 as it is; zeros are 3.  order -1: the table is backwards."""
+    data, entries = b"", []
+    plain = disc.ljust(-(-len(disc) // sector) * sector, b"\0")
+    for i, chunk in enumerate(pieces(plain, piece * sector)):
+        how = kinds[i % len(kinds)] if any(chunk) else 3
+        stored = uif_pack(chunk, version, x86) if how == 5 else chunk.rstrip(b"\0") if how == 1 else b""
+        entries.append(struct.pack("<QIIII", len(data), len(stored), i * piece, len(chunk) // sector, how))
+        data += stored
+    table = b"".join(entries[::order])
+    if packed:
+        table = uif_pack(table, version, x86)
+    head = struct.pack("<4sIII", sign, len(table) + 8, packed, len(entries))
+    last = len(disc) % sector
+    return data + head + table + struct.pack("<4sIHHHHIIIQI16sBBBBI", b"bbis", 64, version, kind, 0, 0, len(plain) // sector, sector,
+                                             last, len(data), len(head) + len(table) + 64, b"", key, cipher, 0, 0, 0)
+
+
 # ---- seeds ----
 
 def small_disc():
@@ -352,6 +378,10 @@ def seeds():
     yield "daa-gbi", daa(disc * 3, 2, 16384, (1,), gbi=True)[0]
     yield "daa-parts", daa(disc, chunk=4096, cut=(2000,))[0]
     yield "daa-cut", daa(disc, chunk=4096)[0][:1500]
+    yield "uif-zlib", uif(disc, piece=2)
+    yield "uif-lzma", uif(disc, 3, 2, x86=True)
+    yield "uif-plain", uif(disc, 2, 3, packed=False, order=-1)
+    yield "uif-password", uif(disc, sign=b"bsdr")
 
 
 def write_seeds():
