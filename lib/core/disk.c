@@ -165,6 +165,8 @@ pl_span(struct pl_disk *disk, uint64_t offset, uint64_t length, enum platter_kin
 	enum platter_kind kind = PLATTER_DATA;
 	uint64_t done = 0;
 
+	if (disk->look_ahead)
+		length = PL_MIN(length, disk->look_ahead);
 	while (done < length && offset + done < pl_disk_size(disk)) {
 		struct pl_piece p;
 		int r = pl_resolve(disk, offset + done, length - done, PL_RESOLVE_LEAF_HOLES, &p,

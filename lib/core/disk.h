@@ -117,6 +117,7 @@ struct pl_disk {
 	bool writable;
 	bool growable;          /* a file: writing past the end extends it */
 	bool sequential;        /* a stream: read, or written, once, from front to back */
+	uint64_t look_ahead;    /* its map() reads: how far pl_span() goes at once; 0: any way */
 	struct pl_disk *parent; /* what holes fall through to, or NULL; a reference */
 	unsigned depth;         /* layers below, kept by pl_disk_stack() */
 	uint64_t id;            /* unique in the process: names its chunks in the cache */
