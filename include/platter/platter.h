@@ -6,6 +6,7 @@
  * platter/disk.h	open a place; read, write and map it (start here)
  * platter/describe.h	what it is, layer by layer
  * platter/disc.h	sessions and tracks of optical discs
+ * platter/drive.h	optical drives: what is in them, burning and reading discs
  * platter/job.h	create, measure, restore, verify, compare
  * platter/change.h	images changed in place: resize, snapshots, repair, chains
  * platter/files.h	the files inside: list, read, find and extract them
@@ -22,6 +23,7 @@
 #include <platter/describe.h>
 #include <platter/disc.h>
 #include <platter/disk.h>
+#include <platter/drive.h>
 #include <platter/error.h>
 #include <platter/files.h>
 #include <platter/format.h>

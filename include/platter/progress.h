@@ -21,7 +21,8 @@ extern "C" {
 struct platter_progress_event {
 	/*
 	 * "copying", "verifying", "comparing", "checking", "reading", "hashing", "measuring",
-	 * "merging", "compacting", "extracting", "exporting"
+	 * "merging", "compacting", "extracting", "exporting", "burning", "blanking", "formatting",
+	 * "closing"
 	 */
 	const char *phase;
 	uint64_t done;  /* bytes of the disk dealt with in this phase */
@@ -30,6 +31,8 @@ struct platter_progress_event {
 	double seconds; /* since the phase began */
 	double rate;    /* bytes a second dealt with, lately */
 	double left;    /* seconds to go as far as can be told, or -1 */
+	int buffer;     /* of a drive that writes: percent of its buffer that is filled, or -1 */
+	int ahead;      /* the same of what was read ahead for it */
 };
 
 struct platter_progress {

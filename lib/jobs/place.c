@@ -856,6 +856,23 @@ pl_place_of_disk(const struct pl_place *place, struct pl_disk *disk, bool is_fil
 	return 0;
 }
 
+int
+pl_place_of_leaf(struct pl_disk *leaf, struct pl_place **ret, struct platter_error *err)
+{
+	struct pl_place *p = calloc(1, sizeof *p);
+
+	if (p)
+		p->name = strdup(leaf->name);
+	if (!p || !p->name) {
+		pl_place_close(p);
+		return pl_no_memory(err);
+	}
+	p->storage = leaf;
+	push(p, leaf);
+	*ret = p;
+	return 0;
+}
+
 void
 pl_place_close(struct pl_place *place)
 {

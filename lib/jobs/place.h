@@ -53,6 +53,9 @@ int pl_place_open_files(const char *name, const char *format, unsigned flags,
 int pl_place_of_disk(const struct pl_place *place, struct pl_disk *disk, bool is_file,
 		     const char *name, struct pl_place **ret, struct platter_error *err);
 
+/* A place whose one layer is `leaf`, whose reference is taken over if this succeeds. */
+int pl_place_of_leaf(struct pl_disk *leaf, struct pl_place **ret, struct platter_error *err);
+
 void pl_place_close(struct pl_place *place);
 
 #endif

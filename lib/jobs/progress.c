@@ -41,6 +41,8 @@ report(struct pl_meter *m, double at)
 		.moved = atomic_load(&m->moved),
 		.seconds = at - m->started,
 		.left = -1,
+		.buffer = atomic_load(&m->buffer),
+		.ahead = atomic_load(&m->ahead),
 	};
 
 	sample(m, at, done);
@@ -63,6 +65,8 @@ pl_meter_start(struct pl_meter *m, struct platter_progress *progress, const char
 		.total = total,
 		.started = at,
 		.sampled = at,
+		.buffer = -1,
+		.ahead = -1,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 	};
 	if (progress && progress->report)
@@ -87,6 +91,13 @@ pl_meter_add(struct pl_meter *m, uint64_t done, uint64_t moved)
 	if (at * 1e9 >= (double)atomic_load(&m->due))
 		report(m, at);
 	pthread_mutex_unlock(&m->lock);
+}
+
+void
+pl_meter_set_fill(struct pl_meter *m, int buffer, int ahead)
+{
+	atomic_store_explicit(&m->buffer, buffer, memory_order_relaxed);
+	atomic_store_explicit(&m->ahead, ahead, memory_order_relaxed);
 }
 
 bool

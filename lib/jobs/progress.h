@@ -18,6 +18,7 @@ struct pl_meter {
 	uint64_t total;
 	double started; /* seconds of a steady clock */
 	_Atomic uint64_t done, moved;
+	_Atomic int buffer, ahead; /* percent, or -1; see pl_meter_set_fill() */
 	_Atomic uint64_t due;  /* nanoseconds of that clock: no report before */
 	pthread_mutex_t lock;  /* of what follows, and of report() */
 	double sampled;        /* when the rate was last brought up to date, */
@@ -30,6 +31,8 @@ void pl_meter_start(struct pl_meter *m, struct platter_progress *progress, const
 		    uint64_t total);
 /* Any thread: so many bytes more were dealt with, and of these so many really read. */
 void pl_meter_add(struct pl_meter *m, uint64_t done, uint64_t moved);
+/* How far a drive's buffer, and what is read ahead for it, are filled, in percent; -1: not known. */
+void pl_meter_set_fill(struct pl_meter *m, int buffer, int ahead);
 bool pl_meter_cancelled(const struct pl_meter *m);
 /* End the phase with a last report.  No other thread uses the meter any more. */
 void pl_meter_finish(struct pl_meter *m);

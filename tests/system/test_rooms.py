@@ -15,14 +15,15 @@ STANDS_ON = {
     "codecs": ["util", "core"],
     "storage": ["util", "core"],
     "formats": ["util", "core", "codecs", "storage"],
+    "drives": ["util", "core", "codecs", "storage", "formats"],
     "partitions": ["util", "core", "codecs", "storage"],
     "filesystems": ["util", "core", "codecs", "storage"],
     "devices": ["util", "core", "codecs", "storage", "formats", "partitions", "filesystems"],
-    "jobs": ["util", "core", "codecs", "storage", "formats", "partitions", "filesystems", "devices"],
+    "jobs": ["util", "core", "codecs", "storage", "formats", "partitions", "filesystems", "drives", "devices"],
 }
 # A header of each room that no other room has.
 HEADER = {"util": "bytes.h", "core": "disk.h", "codecs": "codec.h", "storage": "storage.h", "formats": "format.h",
-          "partitions": "scheme.h", "filesystems": "content.h", "devices": "guard.h", "jobs": "copy.h"}
+          "partitions": "scheme.h", "filesystems": "content.h", "drives": "drive.h", "devices": "guard.h", "jobs": "copy.h"}
 
 
 def compile_commands():
@@ -35,6 +36,8 @@ def flags_of(room):
     for entry in compile_commands():
         if f"libpl_{room}.a.p/" in entry["command"]:
             words = shlex.split(entry["command"])
+            if os.path.basename(words[0]) == "ccache":
+                words = words[1:]
             return entry["directory"], [words[0]] + [w for w in words[1:] if w.startswith(("-I", "-D", "-std"))]
     raise lib.Failure(f"room {room} has no source")
 
