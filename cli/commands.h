@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include <platter/describe.h>
+#include <platter/drive.h>
 
 #include "options.h"
 
@@ -14,6 +15,9 @@ int command_info(const struct arguments *args);
 int command_create(const struct arguments *args); /* and convert */
 int command_restore(const struct arguments *args);
 int command_clone(const struct arguments *args);
+int command_list(const struct arguments *args);
+int command_burn(const struct arguments *args);
+int command_rip(const struct arguments *args);
 int command_commit(const struct arguments *args);
 int command_flatten(const struct arguments *args);
 int command_rebase(const struct arguments *args);
@@ -72,6 +76,21 @@ char *resume_command(const struct arguments *args);
 void json_put_result(json_t *answer, const struct platter_copy_result *result);
 /* "sha256  HEX" lines, and what could not be read. */
 void say_result_details(FILE *to, const struct platter_copy_result *result);
+
+/* What the command line asks of a new image. */
+void fill_create_options(const struct arguments *args, struct platter_create_options *ret);
+/* Report a failure to make the image `target`, and how to go on.  Returns an exit status. */
+int report_create_stopped(const struct arguments *args, const char *target,
+			  struct platter_error *err);
+
+/*
+ * What would be lost was shown: ask whether to go on, unless --yes says so.  `source` "-": standard
+ * input is taken.  Returns STATUS_DONE if the user agreed.
+ */
+int ask_to_overwrite(const struct arguments *args, const char *source, const char *target);
+
+/* "DVD+RW, blank, 4.4 GiB free": the disc in a drive; to be freed. */
+char *disc_text(const struct platter_drive_disc *disc);
 
 /* Print the completion script for a shell (bash, zsh, fish).  Returns an exit status. */
 int print_completion(const char *shell);

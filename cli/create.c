@@ -64,8 +64,8 @@ failed_midway(int code)
 	       code == -ENOMEM;
 }
 
-static int
-report_stopped(const struct arguments *args, const char *target, struct platter_error *err)
+int
+report_create_stopped(const struct arguments *args, const char *target, struct platter_error *err)
 {
 	AUTOFREE char *context = text_of("cannot create '%s'", target);
 	AUTOFREE char *kept =
@@ -331,8 +331,8 @@ choose_for_backup(const char *target, struct platter_create_options *o,
 		*ret = choose_large_clusters(o);
 }
 
-static void
-fill_options(const struct arguments *args, struct platter_create_options *ret)
+void
+fill_create_options(const struct arguments *args, struct platter_create_options *ret)
 {
 	const struct option_value *o = args->option;
 
@@ -366,19 +366,19 @@ create(const struct arguments *args, struct platter_disk *source, const char *ta
 	AUTOFREE struct platter_key_value *chosen = NULL;
 	int r;
 
-	fill_options(args, &options);
+	fill_create_options(args, &options);
 	if (args->option[OPT_BACKUP].given)
 		choose_for_backup(target, &options, &chosen);
 	options.each_volume = take_volume;
 	options.closure = &volumes;
 	if (sums_check(&options, target, &err) < 0)
-		return report_stopped(args, target, &err);
+		return report_create_stopped(args, target, &err);
 	progress_start(&progress, args);
 	r = platter_create(source, target, &options, &progress.job, &result, &err);
 	if (r < 0) {
 		progress_end(&progress);
 		volumes_done(&volumes);
-		return report_stopped(args, target, &err);
+		return report_create_stopped(args, target, &err);
 	}
 	r = sums_write(&options, target, &result, &progress.job, &sums, &err);
 	progress_end(&progress);
@@ -438,7 +438,7 @@ create_empty(const struct arguments *args, const char *target)
 		if (args->option[of_copies[i]].given)
 			return report_usage(args, "--%s does nothing for an empty image",
 					    option_table[of_copies[i]].name);
-	fill_options(args, &options);
+	fill_create_options(args, &options);
 	options.parent = args->nr_parents ? args->parents[0] : NULL;
 	options.parent_format = args->option[OPT_PARENT_FORMAT].text;
 	if (platter_create_empty(target, args->option[OPT_SIZE].number, &options, &err) < 0)

@@ -109,6 +109,22 @@ const struct option_info option_table[NR_OPTIONS] = {
 			 "the same, compressed and verified, in QCOW2 if IMAGE names no format" },
 	[OPT_LICENSE] = { "license", 0, OPTION_FLAG, NULL, NULL,
 			  "show the licence agreement that a disk image has" },
+	[OPT_SPEED] = { "speed", 0, OPTION_TEXT, "N", NULL,
+			"burn at 8x, or so many kB/s; else as fast as can be" },
+	[OPT_SIMULATE] = { "simulate", 0, OPTION_FLAG, NULL, NULL,
+			   "with the laser off: nothing is written" },
+	[OPT_BLANK] = { "blank", 0, OPTION_CHOICE, "HOW", "fast|full",
+			"empty the disc first: fast (what names the contents) or full" },
+	[OPT_FORMAT_DISC] = { "format", 0, OPTION_FLAG, NULL, NULL, "format the disc first" },
+	[OPT_MULTI] = { "multi", 0, OPTION_FLAG, NULL, NULL,
+			"leave the disc open for another session" },
+	[OPT_APPEND] = { "append", 0, OPTION_FLAG, NULL, NULL,
+			 "add a session behind those on the disc" },
+	[OPT_CLOSE] = { "close", 0, OPTION_FLAG, NULL, NULL,
+			"close the disc: nothing can be added to it any more" },
+	[OPT_EJECT] = { "eject", 0, OPTION_FLAG, NULL, NULL, "open the tray in the end" },
+	[OPT_RETRIES] = { "retries", 0, OPTION_COUNT, "N", NULL,
+			  "try a sector that cannot be read N times again; else 3" },
 	[OPT_NEWER] = { "newer", 0, OPTION_TEXT, "WHEN", NULL,
 			"modified after a date, 2026-11-22 18:02:36 UTC, or a file inside" },
 };
@@ -139,6 +155,16 @@ static const enum option_id clone_options[] = { OPT_YES,    OPT_WIPE_REST,    OP
 						OPT_VERIFY, OPT_HASH,         OPT_RESUME,
 						OPT_FORCE,  OPT_SPARSE,       OPT_THREADS,
 						READING,    COMMON_WITH_WORK, OPT_HELP };
+static const enum option_id list_options[] = { COMMON, OPT_HELP };
+static const enum option_id burn_options[] = { OPT_YES,    OPT_SPEED, OPT_SIMULATE,
+					       OPT_VERIFY, OPT_BLANK, OPT_FORMAT_DISC,
+					       OPT_APPEND, OPT_MULTI, OPT_CLOSE,
+					       OPT_EJECT,  READING,   COMMON_WITH_WORK,
+					       OPT_HELP };
+static const enum option_id rip_options[] = {
+	OPT_RETRIES, OPT_FORMAT, OPT_OPTION, OPT_COMPRESS, OPT_SPARSE, OPT_SPLIT,        OPT_HASH,
+	OPT_VERIFY,  OPT_RESUME, OPT_FORCE,  OPT_NO_SYNC,  OPT_EJECT,  COMMON_WITH_WORK, OPT_HELP
+};
 static const enum option_id verify_options[] = { OPT_HASH, READING, COMMON_WITH_WORK, OPT_HELP };
 static const enum option_id compare_options[] = { OPT_IGNORE_ZERO_TAIL, READING, COMMON_WITH_WORK,
 						  OPT_HELP };
@@ -202,6 +228,25 @@ const struct verb verb_table[] = {
 	{ "clone", "SOURCE TARGET", 2, 2, "copy a disk to another disk or to a file",
 	  "To a device it is restore; to a file it is create, with the format the name says.\n",
 	  "  platter clone --wipe-rest /dev/sda /dev/sdb\n", clone_options },
+	{ "list", "[DRIVE...]", 0, UINT32_MAX, "say what drives there are, and what is in them",
+	  "Without a DRIVE all optical drives.  A file that behaves like a drive is stdio:PATH.\n",
+	  "  platter list\n"
+	  "  platter list --json stdio:disc.img\n",
+	  list_options },
+	{ "burn", "[IMAGE] DRIVE", 1, 2, "write an image to an optical disc",
+	  "IMAGE is any PLACE.  What is on the disc is shown, and lost only when you have agreed.\n"
+	  "Without an IMAGE the disc is only blanked, formatted or closed.\n",
+	  "  platter burn --verify debian.iso /dev/sr0\n"
+	  "  platter burn --blank=fast --speed=4x disc.cue /dev/sr0\n"
+	  "  platter burn --append second.iso /dev/sr0\n",
+	  burn_options },
+	{ "rip", "DRIVE IMAGE", 2, 2, "make an image of an optical disc",
+	  "Sectors that cannot be read are tried again, then left out as zeros and listed in "
+	  "IMAGE.map\n"
+	  "as GNU ddrescue does.  The exit status is then 4.\n",
+	  "  platter rip /dev/sr0 disc.iso\n"
+	  "  platter rip --retries=10 --hash=sha256 /dev/sr0 old.iso\n",
+	  rip_options },
 	{ "commit", "IMAGE", 1, 1, "merge an overlay into its parent",
 	  "The parent then holds what IMAGE holds; other overlays of it are worthless.\n",
 	  "  platter commit overlay.qcow2\n"

@@ -92,6 +92,10 @@ report_json(const struct platter_progress_event *event, void *closure)
 	json_put(line, "seconds", json_real(event->seconds));
 	json_put(line, "rate", json_real(event->rate));
 	json_put(line, "left", event->left < 0 ? json_null() : json_real(event->left));
+	if (event->buffer >= 0)
+		json_put(line, "buffer", json_integer(event->buffer));
+	if (event->ahead >= 0)
+		json_put(line, "ahead", json_integer(event->ahead));
 	text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(9));
 	json_decref(line);
 	if (text)
@@ -115,6 +119,21 @@ draw_bar(char *to, size_t room, double fraction)
 	strcpy(to + room, "] ");
 }
 
+/* ", 45 s left, buffer 98 %", as far as it is known. */
+static void
+add_rest(char *to, size_t room, const struct platter_progress_event *event)
+{
+	int n = 0;
+
+	*to = '\0';
+	if (event->left >= 0 && event->left < 60)
+		n = snprintf(to, room, ", %d s left", (int)(event->left + 0.9));
+	else if (event->left >= 0)
+		n = snprintf(to, room, ", %s left", duration_text(event->left).text);
+	if (event->buffer >= 0)
+		snprintf(to + n, room - (size_t)n, ", buffer %d %%", event->buffer);
+}
+
 static void
 report_bar(const struct platter_progress_event *event, void *closure)
 {
@@ -135,12 +154,7 @@ report_bar(const struct platter_progress_event *event, void *closure)
 		n = snprintf(tail, sizeof tail, "%s, %s/s", size_text(event->done).text,
 			     size_text((uint64_t)event->rate).text);
 	}
-	if (event->left >= 0 && event->left < 60)
-		snprintf(tail + n, sizeof tail - (size_t)n, ", %d s left",
-			 (int)(event->left + 0.9));
-	else if (event->left >= 0)
-		snprintf(tail + n, sizeof tail - (size_t)n, ", %s left",
-			 duration_text(event->left).text);
+	add_rest(tail + n, sizeof tail - (size_t)n, event);
 	/* The tail grows and shrinks; the bar in front of it should not. */
 	draw_bar(bar, width > strlen(head) + 52 ? width - strlen(head) - 52 : 0, fraction);
 	fprintf(stderr, "\r%s%s%.*s\033[K", head, bar,

@@ -93,14 +93,11 @@ show_target(const char *target)
 	platter_close(disk);
 }
 
-/* Returns STATUS_DONE if the target may be overwritten. */
-static int
-ask(const struct arguments *args, const char *source, const char *target)
+int
+ask_to_overwrite(const struct arguments *args, const char *source, const char *target)
 {
 	char answer[16] = "";
 
-	if (!args->option[OPT_QUIET].given || !args->option[OPT_YES].given)
-		show_target(target);
 	if (args->option[OPT_YES].given)
 		return STATUS_DONE;
 	if (!isatty(STDIN_FILENO) || !strcmp(source, "-"))
@@ -113,6 +110,15 @@ ask(const struct arguments *args, const char *source, const char *target)
 		return STATUS_DONE;
 	say(stderr, "platter: nothing was written to '%s'", target);
 	return STATUS_FAILED;
+}
+
+/* Returns STATUS_DONE if the target may be overwritten. */
+static int
+ask(const struct arguments *args, const char *source, const char *target)
+{
+	if (!args->option[OPT_QUIET].given || !args->option[OPT_YES].given)
+		show_target(target);
+	return ask_to_overwrite(args, source, target);
 }
 
 static void

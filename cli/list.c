@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * list.c - platter list: the drives of this computer, a section for each kind of them
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "commands.h"
+#include "output.h"
+
+/* In the order of enum platter_disc_state. */
+static const char *const states[] = { "none",       "unknown", "blank",
+				      "appendable", "closed",  "overwritable" };
+
+char *
+disc_text(const struct platter_drive_disc *d)
+{
+	const char *kind = *d->profile_name ? d->profile_name : "disc";
+
+	switch (d->state) {
+	case PLATTER_DISC_NONE: return text_of("no disc");
+	case PLATTER_DISC_UNKNOWN: return text_of("%s that cannot be read", kind);
+	case PLATTER_DISC_BLANK:
+		return text_of("%s, blank, room for %s", kind, size_text(d->free).text);
+	case PLATTER_DISC_APPENDABLE:
+		return text_of("%s, %s written, room for %s more", kind, size_text(d->size).text,
+			       size_text(d->free).text);
+	case PLATTER_DISC_OVERWRITABLE:
+		return text_of("%s, %s written, room for %s", kind, size_text(d->size).text,
+			       size_text(d->free).text);
+	case PLATTER_DISC_CLOSED: break;
+	}
+	return text_of("%s, closed, %s%s", kind, size_text(d->size).text,
+		       d->rewritable ? ", can be blanked" : "");
+}
+
+static void
+say_speeds(const struct platter_drive_disc *d)
+{
+	char *text = text_of("    speeds");
+
+	for (size_t i = 0; i < d->nr_speeds; i++) {
+		AUTOFREE char *before = text;
+
+		text = d->single_speed
+			       ? text_of("%s %.1fx", before, (double)d->speeds[i] / d->single_speed)
+			       : text_of("%s %" PRIu32 " kB/s", before, d->speeds[i]);
+	}
+	if (d->nr_speeds)
+		say(stdout, "%s", text);
+	free(text);
+}
+
+static void
+say_tracks(const struct platter_drive_disc *d)
+{
+	static const char *const headings[] = { ">Session", ">Track", "Holds", ">Start",
+						">Sectors" };
+	struct table t;
+
+	if (!d->nr_tracks)
+		return;
+	table_init(&t, headings, ARRAY_SIZE(headings));
+	for (size_t i = 0; i < d->nr_tracks; i++) {
+		const struct platter_drive_track *track = &d->tracks[i];
+
+		table_cell(&t, "%" PRIu32, track->session);
+		table_cell(&t, "%" PRIu32, track->number);
+		table_cell(&t, "%s", track->audio ? "audio" : "data");
+		table_cell(&t, "%" PRId64, track->start);
+		table_cell(&t, "%" PRIu64, track->length);
+	}
+	table_print(&t, stdout, "    ");
+}
+
+static void
+say_drive(const struct platter_drive_info *drive)
+{
+	const struct platter_drive_disc *d = &drive->disc;
+	AUTOFREE char *disc = disc_text(d);
+
+	say(stdout, "  %s  %s %s %s", drive->address, drive->vendor, drive->model, drive->revision);
+	if (*drive->problem) {
+		say(stdout, "    %s", drive->problem);
+		return;
+	}
+	say(stdout, "    %s%s%s", disc, *d->manufacturer ? ", made by " : "", d->manufacturer);
+	if (d->next_writable >= 0)
+		say(stdout,
+		    "    another session begins at sector %" PRId64 " (-C %" PRId64 ",%" PRId64 ")",
+		    d->next_writable, d->last_session, d->next_writable);
+	say_speeds(d);
+	say_tracks(d);
+}
+
+static json_t *
+json_sector(int64_t lba)
+{
+	return lba < 0 ? json_null() : json_integer(lba);
+}
+
+static json_t *
+json_tracks(const struct platter_drive_disc *d)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < d->nr_tracks; i++) {
+		const struct platter_drive_track *track = &d->tracks[i];
+		json_t *one = json_object();
+
+		json_put(one, "session", json_number(track->session));
+		json_put(one, "number", json_number(track->number));
+		json_put(one, "audio", json_boolean(track->audio));
+		json_put(one, "start", json_integer(track->start));
+		json_put(one, "sectors", json_number(track->length));
+		json_array_append_new(array, one);
+	}
+	return array;
+}
+
+static json_t *
+json_disc(const struct platter_drive_disc *d)
+{
+	json_t *disc = json_object(), *speeds = json_array();
+
+	for (size_t i = 0; i < d->nr_speeds; i++)
+		json_array_append_new(speeds, json_number(d->speeds[i]));
+	json_put(disc, "state", json_text(states[d->state]));
+	json_put(disc, "profile", json_text(d->profile_name));
+	json_put(disc, "medium", json_text(d->medium));
+	json_put(disc, "manufacturer", json_text(d->manufacturer));
+	json_put(disc, "rewritable", json_boolean(d->rewritable));
+	json_put(disc, "size", json_number(d->size));
+	json_put(disc, "free", json_number(d->free));
+	json_put(disc, "next_writable", json_sector(d->next_writable));
+	json_put(disc, "last_session", json_sector(d->last_session));
+	json_put(disc, "sessions", json_number(d->nr_sessions));
+	json_put(disc, "tracks", json_tracks(d));
+	json_put(disc, "speeds", speeds);
+	json_put(disc, "single_speed",
+		 d->single_speed ? json_number(d->single_speed) : json_null());
+	return disc;
+}
+
+static json_t *
+json_drive(const struct platter_drive_info *drive)
+{
+	json_t *one = json_object(), *writes = json_array();
+	bool known = !*drive->problem && drive->disc.state != PLATTER_DISC_NONE;
+
+	for (const char *const *name = drive->writes; name && *name; name++)
+		json_array_append_new(writes, json_text(*name));
+	json_put(one, "address", json_text(drive->address));
+	json_put(one, "vendor", json_text(drive->vendor));
+	json_put(one, "model", json_text(drive->model));
+	json_put(one, "revision", json_text(drive->revision));
+	json_put(one, "file", json_boolean(drive->is_file));
+	json_put(one, "writes", writes);
+	json_put(one, "problem", *drive->problem ? json_text(drive->problem) : json_null());
+	json_put(one, "disc", known ? json_disc(&drive->disc) : json_null());
+	return one;
+}
+
+static void
+tell(const struct arguments *args, const struct platter_drive_list *list)
+{
+	json_t *answer, *optical;
+
+	if (args->json) {
+		answer = json_answer(args);
+		optical = json_array();
+		for (size_t i = 0; i < list->nr_drives; i++)
+			json_array_append_new(optical, json_drive(&list->drives[i]));
+		json_put(answer, "optical", optical);
+		json_print(answer, stdout);
+		return;
+	}
+	if (!list->nr_drives)
+		say(stdout, "There is no optical drive.");
+	else
+		say(stdout, "Optical drives:");
+	for (size_t i = 0; i < list->nr_drives; i++)
+		say_drive(&list->drives[i]);
+}
+
+int
+command_list(const struct arguments *args)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+	struct platter_drive_list *list;
+
+	if (platter_drive_list(args->operands, args->nr_operands, &list, &err) < 0)
+		return report(args, &err, "cannot list the drives");
+	tell(args, list);
+	platter_drive_list_free(list);
+	return STATUS_DONE;
+}
