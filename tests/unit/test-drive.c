@@ -1,0 +1,607 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* test-drive.c - what is decided of discs, how they are read, and written, without hardware */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "burn.h"
+#include "fake-drive.h"
+
+static struct platter_error err;
+
+/* ---- what has to be done ---- */
+
+static const struct pl_burn_shape small = { .bytes = MIB(1), .nr_tracks = 1, .nr_sessions = 1 };
+
+static int
+plan(enum pl_profile profile, enum platter_disc_state state,
+     const struct platter_burn_options *options, struct pl_burn_plan *ret)
+{
+	struct fake *f = fake_new(profile, state, 1000);
+	int r;
+
+	if (state == PLATTER_DISC_APPENDABLE) {
+		f->drive.info.disc.free = MIB(2);
+		f->drive.info.disc.nr_sessions = 1;
+	}
+	err = (struct platter_error)PLATTER_ERROR_INIT;
+	r = pl_burn_plan(&f->drive, &small, options, ret, &err);
+	pl_drive_close(&f->drive, false);
+	return r;
+}
+
+static const struct platter_burn_options nothing,
+	append = { .append = true }, blank = { .blank = PLATTER_BLANK_FAST },
+	full = { .blank = PLATTER_BLANK_FULL }, format = { .format = true };
+
+TEST(each_kind_of_disc_is_written_only_where_it_can_be)
+{
+	/* "words" is in the message or the hint of a refusal. */
+	static const struct {
+		enum pl_profile profile;
+		enum platter_disc_state state;
+		const struct platter_burn_options *options;
+		int result;
+		bool lost;
+		const char *words;
+	} rows[] = {
+		{ PL_PROFILE_CD_R, PLATTER_DISC_NONE, &nothing, -ENOMEDIUM, false, "put one in" },
+		{ PL_PROFILE_CD_R, PLATTER_DISC_UNKNOWN, &nothing, -ENOTSUP, false, "list" },
+		{ PL_PROFILE_CD_R, PLATTER_DISC_BLANK, &nothing, 0, false, NULL },
+		{ PL_PROFILE_CD_R, PLATTER_DISC_APPENDABLE, &nothing, -EEXIST, false, "--append" },
+		{ PL_PROFILE_CD_R, PLATTER_DISC_APPENDABLE, &append, 0, false, NULL },
+		{ PL_PROFILE_CD_R, PLATTER_DISC_CLOSED, &nothing, -EROFS, false, "another disc" },
+		{ PL_PROFILE_CD_R, PLATTER_DISC_CLOSED, &append, -EROFS, false, "another disc" },
+		{ PL_PROFILE_CD_R, PLATTER_DISC_CLOSED, &blank, -EROFS, false,
+		  "cannot be blanked" },
+		{ PL_PROFILE_CD_R, PLATTER_DISC_BLANK, &format, -ENOTSUP, false, "not formatted" },
+		{ PL_PROFILE_CD_RW, PLATTER_DISC_CLOSED, &nothing, -EROFS, false, "--blank=fast" },
+		{ PL_PROFILE_CD_RW, PLATTER_DISC_APPENDABLE, &nothing, -EEXIST, false,
+		  "--blank=fast" },
+		{ PL_PROFILE_CD_RW, PLATTER_DISC_CLOSED, &blank, 0, true, NULL },
+		{ PL_PROFILE_CD_RW, PLATTER_DISC_BLANK, &full, 0, false, NULL },
+		{ PL_PROFILE_CD_ROM, PLATTER_DISC_CLOSED, &nothing, -EROFS, false, "another disc" },
+		{ PL_PROFILE_DVD_RW, PLATTER_DISC_CLOSED, &format, 0, true, NULL },
+		{ PL_PROFILE_DVD_PLUS_RW, PLATTER_DISC_OVERWRITABLE, &nothing, 0, true, NULL },
+		{ PL_PROFILE_DVD_PLUS_RW, PLATTER_DISC_OVERWRITABLE, &blank, 0, true, NULL },
+		{ PL_PROFILE_DVD_PLUS_RW, PLATTER_DISC_OVERWRITABLE, &append, -ENOTSUP, false,
+		  "without --append" },
+		{ PL_PROFILE_BD_RE, PLATTER_DISC_OVERWRITABLE, &format, 0, true, NULL },
+		{ PL_PROFILE_BD_R, PLATTER_DISC_BLANK, &blank, -EROFS, false, "cannot be blanked" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct pl_burn_plan p = { 0 };
+
+		if (plan(rows[i].profile, rows[i].state, rows[i].options, &p) != rows[i].result)
+			pl_test_fail(__FILE__, __LINE__, "row %zu: '%s'", i, err.message);
+		if (rows[i].words && !strstr(err.message, rows[i].words) &&
+		    !strstr(err.hint, rows[i].words))
+			pl_test_fail(__FILE__, __LINE__, "row %zu: '%s', '%s'", i, err.message,
+				     err.hint);
+		if (p.lost != rows[i].lost)
+			pl_test_fail(__FILE__, __LINE__, "row %zu: lost is %d", i, p.lost);
+	}
+}
+
+TEST(overwritable_disc_is_wiped_where_a_rewritable_one_is_blanked)
+{
+	struct pl_burn_plan p;
+
+	EXPECT_OK(plan(PL_PROFILE_DVD_PLUS_RW, PLATTER_DISC_OVERWRITABLE, &full, &p));
+	EXPECT(p.wipe && !p.blank && !p.fast && p.write);
+	EXPECT_OK(plan(PL_PROFILE_DVD_RW, PLATTER_DISC_CLOSED, &blank, &p));
+	EXPECT(!p.wipe && p.blank && p.fast && p.write);
+}
+
+TEST(options_that_contradict_each_other_are_refused)
+{
+	static const struct platter_burn_options rows[] = {
+		{ .multi = true, .close = true },
+		{ .append = true, .blank = PLATTER_BLANK_FAST },
+		{ .append = true, .format = true },
+		{ .simulate = true, .blank = PLATTER_BLANK_FULL },
+		{ .simulate = true, .format = true },
+		{ .simulate = true, .verify = true },
+	};
+	struct pl_burn_plan p;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		EXPECT_EQ(plan(PL_PROFILE_DVD_RW, PLATTER_DISC_BLANK, &rows[i], &p), -EINVAL);
+}
+
+TEST(without_an_image_a_disc_is_only_emptied_or_closed)
+{
+	struct fake *f = fake_new(PL_PROFILE_CD_RW, PLATTER_DISC_APPENDABLE, 10);
+	static const struct platter_burn_options close = { .close = true },
+						 multi = { .multi = true };
+	struct pl_burn_plan p;
+
+	EXPECT_EQ(pl_burn_plan(&f->drive, NULL, &nothing, &p, &err), -EINVAL);
+	EXPECT_EQ(pl_burn_plan(&f->drive, NULL, &multi, &p, &err), -EINVAL);
+	EXPECT_OK(pl_burn_plan(&f->drive, NULL, &close, &p, &err));
+	EXPECT(p.close && !p.write && !p.lost);
+	EXPECT_OK(pl_burn_plan(&f->drive, NULL, &blank, &p, &err));
+	EXPECT(p.blank && !p.write && p.lost);
+	f->drive.info.disc.state = PLATTER_DISC_CLOSED;
+	EXPECT_EQ(pl_burn_plan(&f->drive, NULL, &close, &p, &err), -EINVAL);
+	pl_drive_close(&f->drive, false);
+}
+
+TEST(sound_and_several_tracks_go_to_cds_only)
+{
+	static const struct pl_burn_shape sound = { MIB(1), 1, 1, true },
+					  two = { MIB(1), 2, 1, false };
+	struct fake *dvd = fake_new(PL_PROFILE_DVD_R, PLATTER_DISC_BLANK, 1000);
+	struct fake *cd = fake_new(PL_PROFILE_CD_R, PLATTER_DISC_BLANK, 1000);
+	struct pl_burn_plan p;
+
+	EXPECT_EQ(pl_burn_plan(&dvd->drive, &sound, &nothing, &p, &err), -ENOTSUP);
+	EXPECT_EQ(pl_burn_plan(&dvd->drive, &two, &nothing, &p, &err), -ENOTSUP);
+	EXPECT_OK(pl_burn_plan(&cd->drive, &sound, &nothing, &p, &err));
+	EXPECT_OK(pl_burn_plan(&cd->drive, &two, &nothing, &p, &err));
+	pl_drive_close(&dvd->drive, false);
+	pl_drive_close(&cd->drive, false);
+}
+
+TEST(image_fits_exactly_or_not)
+{
+	struct pl_burn_shape shape = { 1000 * PL_DISC_SECTOR, 1, 1, false };
+	struct fake *f = fake_new(PL_PROFILE_DVD_R, PLATTER_DISC_BLANK, 1000);
+	static const struct platter_burn_options simulate = { .simulate = true },
+						 multi = { .multi = true };
+	struct pl_burn_plan p;
+
+	EXPECT_OK(pl_burn_plan(&f->drive, &shape, &nothing, &p, &err));
+	shape.bytes += PL_DISC_SECTOR;
+	EXPECT_EQ(pl_burn_plan(&f->drive, &shape, &nothing, &p, &err), -ENOSPC);
+	shape.bytes = 0;
+	EXPECT_EQ(pl_burn_plan(&f->drive, &shape, &nothing, &p, &err), -EINVAL);
+	shape.bytes = 1;
+	f->drive.can_simulate = f->drive.can_append = false;
+	EXPECT_EQ(pl_burn_plan(&f->drive, &shape, &simulate, &p, &err), -ENOTSUP);
+	EXPECT_EQ(pl_burn_plan(&f->drive, &shape, &multi, &p, &err), -ENOTSUP);
+	pl_drive_close(&f->drive, false);
+}
+
+/* ---- reading ---- */
+
+static struct pl_disk *
+leaf_of(struct fake *f, unsigned retries)
+{
+	const struct pl_drive_leaf_options how = { .retries = retries,
+						   .nr = f->nr,
+						   .name = "fake" };
+	struct pl_disk *leaf;
+
+	EXPECT_OK(pl_drive_leaf(&f->drive, &how, &leaf, &err));
+	return leaf;
+}
+
+/* Sectors [start, start + nr) of the leaf are those of the disc, or zeros where it is bad. */
+static void
+expect_sectors(struct fake *f, struct pl_disk *leaf, uint64_t start, uint64_t nr)
+{
+	uint8_t *buf = malloc((size_t)nr * PL_DISC_SECTOR);
+
+	EXPECT(buf);
+	EXPECT_OK(pl_read(leaf, buf, (size_t)nr * PL_DISC_SECTOR, start * PL_DISC_SECTOR, &err));
+	for (uint64_t i = 0; i < nr; i++) {
+		static const uint8_t zeros[PL_DISC_SECTOR];
+		uint64_t s = start + i;
+		bool bad = s >= f->bad_start && s < f->bad_start + f->bad_nr && !f->bad_times;
+
+		EXPECT_MEM(buf + i * PL_DISC_SECTOR, bad ? zeros : f->bytes + s * PL_AUDIO_SECTOR,
+			   PL_DISC_SECTOR);
+	}
+	free(buf);
+}
+
+static void
+done(struct fake *f, struct pl_disk *leaf)
+{
+	pl_disk_unref(leaf);
+	pl_drive_close(&f->drive, false);
+}
+
+TEST(sectors_come_whatever_the_order_they_are_asked_in)
+{
+	struct fake *f = fake_new(PL_PROFILE_DVD_ROM, PLATTER_DISC_CLOSED, 10000);
+	struct pl_disk *leaf = leaf_of(f, 0);
+
+	expect_sectors(f, leaf, 0, 10000);
+	/* More windows than are kept. */
+	for (uint64_t at = 9990; at >= 700; at -= 490)
+		expect_sectors(f, leaf, at, 10);
+	expect_sectors(f, leaf, 508, 8);
+	done(f, leaf);
+}
+
+TEST(bad_sectors_are_zeros_and_bad_in_the_map)
+{
+	struct fake *f = fake_new(PL_PROFILE_DVD_ROM, PLATTER_DISC_CLOSED, 2000);
+	struct pl_disk *leaf = leaf_of(f, 1);
+	uint64_t length, offset;
+	enum platter_kind kind;
+
+	/* Over the end of a window. */
+	f->bad_start = 510;
+	f->bad_nr = 5;
+	EXPECT_OK(pl_span(leaf, 0, leaf->size, &kind, &length, &err));
+	EXPECT_EQ(kind, PLATTER_DATA);
+	EXPECT_EQ(length, 510 * PL_DISC_SECTOR);
+	EXPECT_OK(pl_span(leaf, length, leaf->size - length, &kind, &length, &err));
+	EXPECT_EQ(kind, PLATTER_BAD);
+	EXPECT_EQ(length, 5 * PL_DISC_SECTOR);
+	expect_sectors(f, leaf, 0, 2000);
+	EXPECT(pl_drive_leaf_bad(leaf, 0, &offset, &length));
+	EXPECT_EQ(offset, 510 * PL_DISC_SECTOR);
+	EXPECT_EQ(length, 5 * PL_DISC_SECTOR);
+	EXPECT(!pl_drive_leaf_bad(leaf, 1, &offset, &length));
+	done(f, leaf);
+}
+
+TEST(runs_of_bad_sectors_are_joined_in_any_order)
+{
+	struct fake *f = fake_new(PL_PROFILE_DVD_ROM, PLATTER_DISC_CLOSED, 3000);
+	struct pl_disk *leaf = leaf_of(f, 0);
+	static const uint64_t order[] = { 2100, 1600, 20, 1100, 600 };
+	uint64_t offset, length;
+
+	f->bad_start = 100;
+	f->bad_nr = 2400;
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++)
+		expect_sectors(f, leaf, order[i], 1);
+	expect_sectors(f, leaf, 2600, 1);
+	EXPECT(pl_drive_leaf_bad(leaf, 0, &offset, &length));
+	EXPECT_EQ(offset, 100 * PL_DISC_SECTOR);
+	EXPECT_EQ(length, 2400 * PL_DISC_SECTOR);
+	EXPECT(!pl_drive_leaf_bad(leaf, 1, &offset, &length));
+	done(f, leaf);
+}
+
+TEST(sector_that_fails_now_and_then_is_tried_again)
+{
+	/* It fails once in a block, then alone. */
+	for (unsigned retries = 0; retries < 4; retries++) {
+		struct fake *f = fake_new(PL_PROFILE_CD_ROM, PLATTER_DISC_CLOSED, 100);
+		struct pl_disk *leaf = leaf_of(f, retries);
+		uint64_t offset, length;
+
+		f->bad_start = 50;
+		f->bad_nr = 1;
+		f->bad_times = 3;
+		if (retries >= 2)
+			expect_sectors(f, leaf, 0, 100);
+		else
+			EXPECT_OK(pl_read(leaf, &(uint8_t){ 0 }, 1, 0, &err));
+		EXPECT_EQ(pl_drive_leaf_bad(leaf, 0, &offset, &length), retries < 2);
+		done(f, leaf);
+	}
+}
+
+TEST(drive_that_reads_less_than_asked_for_is_asked_again)
+{
+	struct fake *f = fake_new(PL_PROFILE_DVD_ROM, PLATTER_DISC_CLOSED, 1000);
+	struct pl_disk *leaf = leaf_of(f, 0);
+	uint64_t offset, length;
+
+	f->at_once = 7;
+	expect_sectors(f, leaf, 0, 1000);
+	EXPECT(!pl_drive_leaf_bad(leaf, 0, &offset, &length));
+	done(f, leaf);
+}
+
+TEST(disc_that_is_gone_ends_the_reading)
+{
+	struct fake *f = fake_new(PL_PROFILE_DVD_ROM, PLATTER_DISC_CLOSED, 1000);
+	struct pl_disk *leaf = leaf_of(f, 5);
+	uint8_t byte;
+
+	f->gone = true;
+	EXPECT_EQ(pl_read(leaf, &byte, 1, 0, &err), -ENODEV);
+	f->gone = false;
+	EXPECT_OK(pl_read(leaf, &byte, 1, 0, &err));
+	done(f, leaf);
+}
+
+TEST(gap_between_sessions_of_a_cd_is_a_hole_that_is_not_read)
+{
+	struct fake *f = fake_new(PL_PROFILE_CD_ROM, PLATTER_DISC_CLOSED, 13000);
+	struct pl_disk *leaf = leaf_of(f, 0);
+	uint64_t length, before, offset;
+	enum platter_kind kind;
+
+	fake_add_track(f, 0, 600, false, 1);
+	fake_add_track(f, 12000, 1000, false, 2);
+	EXPECT_OK(pl_span(leaf, 0, leaf->size, &kind, &length, &err));
+	EXPECT(kind == PLATTER_DATA);
+	EXPECT_OK(pl_span(leaf, 600 * PL_DISC_SECTOR, leaf->size, &kind, &length, &err));
+	EXPECT_EQ(kind, PLATTER_ZERO);
+	before = f->reads;
+	EXPECT_EQ(before, 600);
+	for (uint64_t at = 600; at < 11000; at += 500)
+		EXPECT_OK(pl_read(leaf, &(uint8_t){ 0 }, 1, at * PL_DISC_SECTOR, &err));
+	EXPECT(f->reads <= 1200);
+	expect_sectors(f, leaf, 12000, 1000);
+	EXPECT(!pl_drive_leaf_bad(leaf, 0, &offset, &length));
+	done(f, leaf);
+}
+
+TEST(map_file_has_every_byte_once)
+{
+	struct fake *f = fake_new(PL_PROFILE_DVD_ROM, PLATTER_DISC_CLOSED, 1024);
+	struct pl_disk *leaf = leaf_of(f, 0);
+	char *text;
+
+	f->bad_start = 512;
+	f->bad_nr = 2;
+	expect_sectors(f, leaf, 0, 1024);
+	text = pl_drive_leaf_mapfile(leaf);
+	EXPECT(text);
+	EXPECT_STR(strchr(text, '\n') + 1, "# current_pos  current_status  current_pass\n"
+					   "0x00200000     +               1\n"
+					   "#      pos        size  status\n"
+					   "0x00000000  0x00100000  +\n"
+					   "0x00100000  0x00001000  -\n"
+					   "0x00101000  0x000FF000  +\n");
+	free(text);
+	done(f, leaf);
+}
+
+TEST(run_out_of_a_track_is_no_part_of_the_disc)
+{
+	struct fake *f = fake_new(PL_PROFILE_CD_R, PLATTER_DISC_CLOSED, 402);
+	struct pl_place *place;
+
+	fake_add_track(f, 0, 402, false, 1);
+	f->bad_start = 400;
+	f->bad_nr = 2;
+	EXPECT_OK(pl_drive_place(&f->drive, 0, &place, &err));
+	EXPECT_EQ(place->disk->size, 400 * PL_DISC_SECTOR);
+	pl_place_close(place);
+	f->bad_start = 401;
+	EXPECT_OK(pl_drive_place(&f->drive, 0, &place, &err));
+	EXPECT_EQ(place->disk->size, 401 * PL_DISC_SECTOR);
+	pl_place_close(place);
+	pl_drive_close(&f->drive, false);
+}
+
+/* ---- writing ---- */
+
+static struct pl_disk *
+image_of(size_t n)
+{
+	uint8_t *bytes = malloc(n);
+	struct pl_disk *image;
+
+	EXPECT(bytes);
+	for (size_t i = 0; i < n; i++)
+		bytes[i] = (uint8_t)(i * 17 + (i >> 9));
+	EXPECT_OK(pl_memory_new(bytes, n, "image", &image, &err));
+	free(bytes);
+	return image;
+}
+
+static int
+burn(struct fake *f, struct pl_disk *image, const struct platter_burn_options *options,
+     struct platter_burn_result *ret)
+{
+	err = (struct platter_error)PLATTER_ERROR_INIT;
+	return pl_burn(image, &f->drive, options, NULL, ret, &err);
+}
+
+static const struct platter_burn_options verify = { .verify = true };
+
+TEST(what_is_burned_is_verified)
+{
+	struct fake *f = fake_new(PL_PROFILE_DVD_R, PLATTER_DISC_BLANK, 1000);
+	struct pl_disk *image = image_of(100 * PL_DISC_SECTOR + 5);
+	struct platter_burn_result result;
+
+	EXPECT_OK(burn(f, image, &verify, &result));
+	EXPECT(result.verified && result.tracks == 1);
+	EXPECT_EQ(result.size, 100 * PL_DISC_SECTOR + 5);
+	EXPECT_EQ(result.written, 101 * PL_DISC_SECTOR);
+	EXPECT_EQ(result.lowest_buffer, 70);
+	EXPECT(f->looks > 0);
+	done(f, image);
+}
+
+TEST(wrong_bit_and_unreadable_sector_are_found)
+{
+	struct pl_disk *image = image_of(100 * PL_DISC_SECTOR);
+	struct fake *f = fake_new(PL_PROFILE_DVD_R, PLATTER_DISC_BLANK, 1000);
+	struct platter_burn_result result;
+
+	f->flips = true;
+	EXPECT_EQ(burn(f, image, &verify, &result), -EILSEQ);
+	EXPECT_EQ(err.offset, 5 * PL_DISC_SECTOR + 7);
+	EXPECT(!result.verified);
+	pl_drive_close(&f->drive, false);
+
+	f = fake_new(PL_PROFILE_DVD_R, PLATTER_DISC_BLANK, 1000);
+	f->bad_start = 42;
+	f->bad_nr = 1;
+	EXPECT_EQ(burn(f, image, &verify, &result), -EILSEQ);
+	EXPECT(strstr(err.message, "cannot be read back"));
+	EXPECT_EQ(err.offset, 42 * PL_DISC_SECTOR);
+	done(f, image);
+}
+
+TEST(failure_of_the_drive_is_reported)
+{
+	struct pl_disk *image = image_of(50 * PL_DISC_SECTOR);
+	struct fake *f = fake_new(PL_PROFILE_DVD_R, PLATTER_DISC_BLANK, 1000);
+	struct platter_burn_result result;
+
+	f->write_result = -EIO;
+	EXPECT_EQ(burn(f, image, &verify, &result), -EIO);
+	EXPECT_STR(err.message, "the laser is tired");
+	EXPECT(f->looks > 0);
+	done(f, image);
+}
+
+TEST(rewritable_disc_is_blanked_and_then_written)
+{
+	static const struct platter_burn_options both = { .blank = PLATTER_BLANK_FAST,
+							  .verify = true };
+	struct pl_disk *image = image_of(50 * PL_DISC_SECTOR);
+	struct fake *f = fake_new(PL_PROFILE_CD_RW, PLATTER_DISC_CLOSED, 1000);
+	struct platter_burn_result result;
+
+	EXPECT_EQ(burn(f, image, &verify, &result), -EROFS);
+	EXPECT_EQ(f->nr_sessions, 0);
+	EXPECT_OK(burn(f, image, &both, &result));
+	EXPECT(result.blanked && result.verified);
+	EXPECT_EQ(f->blanks, 1);
+	pl_drive_close(&f->drive, false);
+
+	/* What has room only then is told only then. */
+	f = fake_new(PL_PROFILE_CD_RW, PLATTER_DISC_CLOSED, 1000);
+	f->after_blank = 49 * PL_DISC_SECTOR;
+	EXPECT_EQ(burn(f, image, &both, &result), -ENOSPC);
+	EXPECT(result.blanked && !result.tracks);
+	done(f, image);
+}
+
+TEST(overwritable_disc_is_wiped_with_zeros)
+{
+	struct fake *f = fake_new(PL_PROFILE_DVD_PLUS_RW, PLATTER_DISC_OVERWRITABLE, 1000);
+	struct platter_burn_result result;
+
+	EXPECT_OK(burn(f, NULL, &blank, &result));
+	EXPECT(result.blanked && !result.tracks);
+	EXPECT(pl_is_zero(f->bytes + 31 * PL_AUDIO_SECTOR, PL_DISC_SECTOR));
+	EXPECT(!pl_is_zero(f->bytes + 32 * PL_AUDIO_SECTOR, PL_DISC_SECTOR));
+	EXPECT_OK(burn(f, NULL, &full, &result));
+	EXPECT(pl_is_zero(f->bytes + 999 * PL_AUDIO_SECTOR, PL_DISC_SECTOR));
+	EXPECT_EQ(f->blanks, 0);
+	pl_drive_close(&f->drive, false);
+}
+
+TEST(formatting_and_closing_are_done_by_the_drive)
+{
+	static const struct platter_burn_options close = { .close = true };
+	struct fake *f = fake_new(PL_PROFILE_DVD_RW, PLATTER_DISC_APPENDABLE, 1000);
+	struct platter_burn_result result;
+
+	EXPECT_OK(burn(f, NULL, &format, &result));
+	EXPECT(result.formatted);
+	EXPECT_EQ(f->formats, 1);
+	f->drive.info.disc.state = PLATTER_DISC_APPENDABLE;
+	EXPECT_OK(burn(f, NULL, &close, &result));
+	EXPECT_EQ(f->closes, 1);
+	pl_drive_close(&f->drive, false);
+}
+
+static void
+cancel_when_burning(const struct platter_progress_event *event, void *closure)
+{
+	struct platter_progress *progress = closure;
+
+	if (!strcmp(event->phase, "burning"))
+		platter_cancel(progress);
+}
+
+TEST(cancelling_waits_until_the_drive_is_idle)
+{
+	struct platter_progress progress = { .report = cancel_when_burning, .closure = &progress };
+	struct fake *f = fake_new(PL_PROFILE_DVD_R, PLATTER_DISC_BLANK, 1000);
+	struct pl_disk *image = image_of(50 * PL_DISC_SECTOR);
+	struct platter_burn_result result;
+	struct pl_drive_state state;
+
+	f->endless = true;
+	EXPECT_EQ(pl_burn(image, &f->drive, &verify, &progress, &result, &err), -ECANCELED);
+	EXPECT_EQ(f->cancels, 1);
+	fake_poll(&f->drive, &state);
+	EXPECT(!state.busy);
+	done(f, image);
+}
+
+TEST(bad_sectors_of_the_image_are_counted)
+{
+	struct fake *from = fake_new(PL_PROFILE_DVD_ROM, PLATTER_DISC_CLOSED, 600);
+	struct fake *to = fake_new(PL_PROFILE_DVD_R, PLATTER_DISC_BLANK, 1000);
+	struct pl_disk *image = leaf_of(from, 0);
+	struct platter_burn_result result;
+
+	from->bad_start = 10;
+	from->bad_nr = 3;
+	EXPECT_OK(burn(to, image, &verify, &result));
+	EXPECT_EQ(result.bad, 3 * PL_DISC_SECTOR);
+	EXPECT(result.verified);
+	pl_drive_close(&to->drive, false);
+	done(from, image);
+}
+
+TEST(appended_session_begins_where_the_drive_says)
+{
+	struct fake *f = fake_new(PL_PROFILE_DVD_PLUS_R, PLATTER_DISC_APPENDABLE, 1000);
+	static const struct platter_burn_options more = { .append = true,
+							  .multi = true,
+							  .verify = true };
+	struct pl_disk *image = image_of(50 * PL_DISC_SECTOR);
+	struct platter_burn_result result;
+
+	f->drive.info.disc.free = 500 * PL_DISC_SECTOR;
+	f->drive.info.disc.next_writable = 304;
+	EXPECT_OK(burn(f, image, &more, &result));
+	EXPECT_EQ(result.start, 304);
+	EXPECT(result.verified && f->sessions[0].multi);
+	EXPECT_EQ(f->sessions[0].start, -1);
+	EXPECT_EQ(f->overwrites, 0);
+	done(f, image);
+}
+
+/* ---- rip ---- */
+
+static bool
+exists(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0;
+}
+
+TEST(rip_lists_what_could_not_be_read)
+{
+	static const struct platter_drive_read_options how = { .size = sizeof how, .retries = 1 };
+	struct platter_create_options options = { .size = sizeof options };
+	struct fake *f = fake_new(PL_PROFILE_DVD_ROM, PLATTER_DISC_CLOSED, 1000);
+	struct platter_copy_result result = { 0 };
+	char target[256], map[264];
+
+	snprintf(target, sizeof target, "%s/disc.iso", pl_test_folder());
+	snprintf(map, sizeof map, "%s.map", target);
+	f->bad_start = 700;
+	f->bad_nr = 4;
+	EXPECT_OK(pl_rip(&f->drive, target, &how, &options, NULL, &result, &err));
+	EXPECT_EQ(result.bad, 4 * PL_DISC_SECTOR);
+	EXPECT_EQ(result.size, 1000 * PL_DISC_SECTOR);
+	EXPECT(exists(map));
+	f->bad_nr = 0;
+	options.overwrite = true;
+	result = (struct platter_copy_result){ 0 };
+	EXPECT_OK(pl_rip(&f->drive, target, &how, &options, NULL, &result, &err));
+	EXPECT_EQ(result.bad, 0);
+	EXPECT(!exists(map));
+	pl_drive_close(&f->drive, false);
+}
+
+TEST(rip_of_no_disc_or_nothing_is_refused)
+{
+	static const struct platter_drive_read_options how = { .size = sizeof how };
+	static const struct platter_create_options options = { .size = sizeof options };
+	struct fake *f = fake_new(PL_PROFILE_DVD_R, PLATTER_DISC_BLANK, 10);
+	struct platter_copy_result result = { 0 };
+	char target[256];
+
+	snprintf(target, sizeof target, "%s/disc.iso", pl_test_folder());
+	EXPECT_EQ(pl_rip(&f->drive, target, &how, &options, NULL, &result, &err), -ENODATA);
+	f->drive.info.disc.state = PLATTER_DISC_NONE;
+	EXPECT_EQ(pl_rip(&f->drive, target, &how, &options, NULL, &result, &err), -ENOMEDIUM);
+	EXPECT(!exists(target));
+	pl_drive_close(&f->drive, false);
+}
