@@ -37,6 +37,7 @@ int command_extract(const struct arguments *args);
 int command_export(const struct arguments *args);
 int command_df(const struct arguments *args);
 int command_cat(const struct arguments *args);
+int command_new(const struct arguments *args);
 int command_hash(const struct arguments *args);
 
 /*

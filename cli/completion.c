@@ -161,7 +161,9 @@ print_zsh_option(const struct option_info *info)
 				  : info->kind == OPTION_MAYBE_TEXT ? "-"
 								    : "+";
 
-	if (info->kind == OPTION_PAIRS)
+	if (info->kind == OPTION_LIST)
+		printf("\t\t\t'*--%s%s[", info->name, mark);
+	else if (info->kind == OPTION_PAIRS)
 		printf("\t\t\t'*'{-%c%s,--%s%s}'[", info->letter, letter_mark, info->name, mark);
 	else if (info->letter)
 		printf("\t\t\t'(-%c --%s)'{-%c%s,--%s%s}'[", info->letter, info->name, info->letter,

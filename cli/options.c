@@ -125,6 +125,45 @@ const struct option_info option_table[NR_OPTIONS] = {
 	[OPT_EJECT] = { "eject", 0, OPTION_FLAG, NULL, NULL, "open the tray in the end" },
 	[OPT_RETRIES] = { "retries", 0, OPTION_COUNT, "N", NULL,
 			  "try a sector that cannot be read N times again; else 3" },
+	[OPT_FROM] = { "from", 0, OPTION_TEXT, "FOLDER", NULL,
+		       "what goes into it: a folder, or one in an image: disk.img@2:/folder" },
+	[OPT_LABEL] = { "label", 'L', OPTION_TEXT, "NAME", NULL,
+			"name of the volume; else that of FOLDER" },
+	[OPT_PUBLISHER] = { "publisher", 0, OPTION_TEXT, "TEXT", NULL, "who publishes the disc" },
+	[OPT_PREPARER] = { "preparer", 0, OPTION_TEXT, "TEXT", NULL, "who prepared its data" },
+	[OPT_APPLICATION] = { "application", 0, OPTION_TEXT, "TEXT", NULL, "what it is for" },
+	[OPT_SYSTEM] = { "system", 0, OPTION_TEXT, "TEXT", NULL, "what system it is for" },
+	[OPT_VOLUME_SET] = { "set", 0, OPTION_TEXT, "TEXT", NULL, "set of discs that it is of" },
+	[OPT_NO_ROCK_RIDGE] = { "no-rock-ridge", 0, OPTION_FLAG, NULL, NULL,
+				"without the names, modes, owners and links of Unix" },
+	[OPT_NO_JOLIET] = { "no-joliet", 0, OPTION_FLAG, NULL, NULL,
+			    "without the names for Windows" },
+	[OPT_HFSPLUS] = { "hfsplus", 0, OPTION_FLAG, NULL, NULL,
+			  "with a tree of HFS+ for Macs on the same contents" },
+	[OPT_UDF] = { "udf", 0, OPTION_FLAG, NULL, NULL,
+		      "cannot be written; says what to use instead" },
+	[OPT_XATTRS] = { "xattrs", 0, OPTION_FLAG, NULL, NULL,
+			 "with extended attributes, for readers based on libisofs" },
+	[OPT_EXCLUDE] = { "exclude", 0, OPTION_LIST, "PATTERN", NULL,
+			  "leave out such names, or paths if it has a '/'; may be given again" },
+	[OPT_WEIGHT] = { "weight", 0, OPTION_LIST, "PATTERN=N", NULL,
+			 "contents of higher weight stand first; may be given again" },
+	[OPT_SORT_WEIGHTS] = { "sort-weights", 0, OPTION_TEXT, "FILE", NULL,
+			       "a file of lines 'PATTERN N'" },
+	[OPT_BOOT_BIOS] = { "boot-bios", 0, OPTION_TEXT, "FILE", NULL,
+			    "what a BIOS boots: its path on the disc, or here" },
+	[OPT_BOOT_UEFI] = { "boot-uefi", 0, OPTION_TEXT, "FILE", NULL,
+			    "what UEFI boots: a FAT image on the disc or here, or a folder here" },
+	[OPT_BOOT_GRUB2] = { "boot-grub2", 0, OPTION_FLAG, NULL, NULL,
+			     "that of --boot-bios and --isohybrid is GRUB 2's" },
+	[OPT_NO_BOOT_TABLE] = { "no-boot-table", 0, OPTION_FLAG, NULL, NULL,
+				"leave that of --boot-bios unchanged: it is not ISOLINUX's or GRUB's" },
+	[OPT_ISOHYBRID] = { "isohybrid", 0, OPTION_TEXT, "FILE", NULL,
+			    "boot from a stick too: ISOLINUX's isohdpfx.bin" },
+	[OPT_APPEND] = { "append", 0, OPTION_TEXT, "OLD", NULL,
+			 "begin with this disc, and add FOLDER in another session" },
+	[OPT_LIKE] = { "like", 0, OPTION_TEXT, "OLD", NULL,
+		       "boot as this disc does, whatever FOLDER has" },
 	[OPT_NEWER] = { "newer", 0, OPTION_TEXT, "WHEN", NULL,
 			"modified after a date, 2026-11-22 18:02:36 UTC, or a file inside" },
 };
@@ -193,6 +232,14 @@ static const enum option_id extract_options[] = { OPT_FOLDER,       OPT_FORCE,  
 						  COMMON_WITH_WORK, OPT_HELP };
 static const enum option_id export_options[] = { OPT_TAR, READING, OPT_QUIET, OPT_PROGRESS,
 						 OPT_HELP };
+static const enum option_id new_options[] = {
+	OPT_FROM,          OPT_LABEL,     OPT_EXCLUDE,      OPT_FORCE,         OPT_NO_SYNC,
+	OPT_THREADS,       OPT_PUBLISHER, OPT_PREPARER,     OPT_APPLICATION,   OPT_SYSTEM,
+	OPT_VOLUME_SET,    OPT_HFSPLUS,   OPT_NO_ROCK_RIDGE, OPT_NO_JOLIET,    OPT_UDF,
+	OPT_XATTRS,        OPT_WEIGHT,    OPT_SORT_WEIGHTS, OPT_BOOT_BIOS,     OPT_BOOT_UEFI,
+	OPT_BOOT_GRUB2,    OPT_NO_BOOT_TABLE, OPT_ISOHYBRID, OPT_APPEND,       OPT_LIKE,
+	COMMON_WITH_WORK,  OPT_HELP
+};
 static const enum option_id df_options[] = { READING, COMMON, OPT_HELP };
 static const enum option_id cat_options[] = { OPT_STREAM, READING, OPT_HELP };
 static const enum option_id hash_options[] = { OPT_HASH, OPT_RECURSIVE, READING, COMMON_WITH_WORK,
@@ -344,6 +391,15 @@ const struct verb verb_table[] = {
 	  "  platter hash disk.qcow2\n"
 	  "  platter hash -R disk.qcow2@2:/home\n",
 	  hash_options },
+	{ "new", "TARGET", 1, 1, "make a disc of a folder",
+	  "TARGET is disc.iso, with the files in FOLDER.\n"
+	  "It appears under its name only when it is whole.  With SOURCE_DATE_EPOCH set, the same\n"
+	  "files give the same bytes.\n",
+	  "  platter new disc.iso --from folder --label BACKUP\n"
+	  "  platter new live.iso --from live --boot-bios isolinux/isolinux.bin \\\n"
+	  "      --isohybrid /usr/lib/ISOLINUX/isohdpfx.bin --boot-uefi boot/efi.img\n"
+	  "  platter new new.iso --from changed --like old.iso\n",
+	  new_options },
 	{ "formats", "[NAME...]", 0, UINT32_MAX, "list what can be read, written and created",
 	  "With a NAME, everything about that format, and its options.\n",
 	  "  platter formats qcow2\n", formats_options },
@@ -504,6 +560,18 @@ add_parent(struct arguments *args, const char *path, char **ret_why)
 }
 
 static int
+add_listed(struct arguments *args, enum option_id id, const char *text, char **ret_why)
+{
+	struct listed_option *more = realloc(args->listed, (args->nr_listed + 1) * sizeof *more);
+
+	if (!more)
+		return refuse(ret_why, "out of memory");
+	args->listed = more;
+	more[args->nr_listed++] = (struct listed_option){ id, text };
+	return 0;
+}
+
+static int
 set_option(struct arguments *args, enum option_id id, const char *text, char **ret_why)
 {
 	const struct option_info *info = &option_table[id];
@@ -519,6 +587,7 @@ set_option(struct arguments *args, enum option_id id, const char *text, char **r
 	case OPTION_OFFSET: return set_size(info, text, &value->number, ret_why);
 	case OPTION_PAIRS: return add_pairs(args, text, ret_why);
 	case OPTION_PARENTS: return add_parent(args, text, ret_why);
+	case OPTION_LIST: return add_listed(args, id, text, ret_why);
 	default: return 0;
 	}
 }
@@ -695,6 +764,19 @@ arguments_parse(const struct verb *verb, int argc, char **argv, struct arguments
 	return check_operands(ret, ret_why);
 }
 
+int
+option_list(const struct arguments *args, enum option_id id, const char ***ret, size_t *ret_nr)
+{
+	*ret_nr = 0;
+	*ret = malloc((args->nr_listed + 1) * sizeof **ret);
+	if (!*ret)
+		return -1;
+	for (size_t i = 0; i < args->nr_listed; i++)
+		if (args->listed[i].id == id)
+			(*ret)[(*ret_nr)++] = args->listed[i].text;
+	return 0;
+}
+
 void
 arguments_done(struct arguments *args)
 {
@@ -702,6 +784,7 @@ arguments_done(struct arguments *args)
 		free((char *)(uintptr_t)args->pairs[i].key);
 	free(args->pairs);
 	free(args->parents);
+	free(args->listed);
 	free(args->operands);
 	*args = (struct arguments){ 0 };
 }

@@ -90,6 +90,27 @@ enum option_id {
 	OPT_CLOSE,
 	OPT_EJECT,
 	OPT_RETRIES,
+	OPT_FROM,
+	OPT_LABEL,
+	OPT_PUBLISHER,
+	OPT_PREPARER,
+	OPT_APPLICATION,
+	OPT_SYSTEM,
+	OPT_VOLUME_SET,
+	OPT_NO_ROCK_RIDGE,
+	OPT_NO_JOLIET,
+	OPT_HFSPLUS,
+	OPT_UDF,
+	OPT_XATTRS,
+	OPT_EXCLUDE,
+	OPT_WEIGHT,
+	OPT_SORT_WEIGHTS,
+	OPT_BOOT_BIOS,
+	OPT_BOOT_UEFI,
+	OPT_BOOT_GRUB2,
+	OPT_NO_BOOT_TABLE,
+	OPT_ISOHYBRID,
+	OPT_LIKE,
 	NR_OPTIONS
 };
 
@@ -97,6 +118,7 @@ enum option_kind {
 	OPTION_FLAG,
 	OPTION_TEXT,
 	OPTION_PARENTS,    /* a path; may be given again */
+	OPTION_LIST,       /* text; may be given again */
 	OPTION_FORMAT,     /* name of an image format */
 	OPTION_MAYBE_TEXT, /* its argument may be left out: -c, -czstd, --compress=zstd */
 	OPTION_CHOICE,     /* one of `values` */
@@ -136,6 +158,11 @@ struct option_value {
 	uint64_t number;  /* SIZE, COUNT; CHOICE: index in its values */
 };
 
+struct listed_option {
+	enum option_id id;
+	const char *text;
+};
+
 /* What one command line asks for.  Strings belong to argv, except the pairs. */
 struct arguments {
 	const struct verb *verb;
@@ -146,6 +173,8 @@ struct arguments {
 	size_t nr_pairs;
 	const char **parents;
 	size_t nr_parents;
+	struct listed_option *listed; /* of the kind OPTION_LIST, in the order that they were given */
+	size_t nr_listed;
 	int argc;
 	char **argv; /* as given, argv[0] the verb */
 	bool json;   /* --json stood somewhere, even where the rest was wrong */
@@ -160,6 +189,9 @@ struct arguments {
 int arguments_parse(const struct verb *verb, int argc, char **argv, struct arguments *ret,
 		    char **ret_why);
 void arguments_done(struct arguments *args);
+
+/* All that were given of one that may be given again; *ret is to be freed.  -1: out of memory. */
+int option_list(const struct arguments *args, enum option_id id, const char ***ret, size_t *ret_nr);
 
 /* The index-th of "a|b|c" in *ret (not terminated) and its length; 0 past the last. */
 size_t value_at(const char *values, size_t index, const char **ret);

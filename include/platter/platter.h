@@ -10,6 +10,7 @@
  * platter/job.h	create, measure, restore, verify, compare
  * platter/change.h	images changed in place: resize, snapshots, repair, chains
  * platter/files.h	the files inside: list, read, find and extract them
+ * platter/author.h	new discs and disks, filled with files
  * platter/format.h	what can be read and written
  * platter/progress.h	progress and cancelling
  * platter/secret.h	pass phrases of encrypted images
@@ -19,6 +20,7 @@
 #ifndef PLATTER_PLATTER_H
 #define PLATTER_PLATTER_H
 
+#include <platter/author.h>
 #include <platter/change.h>
 #include <platter/describe.h>
 #include <platter/disc.h>

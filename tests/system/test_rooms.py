@@ -24,6 +24,9 @@ STANDS_ON = {
 # A header of each room that no other room has.
 HEADER = {"util": "bytes.h", "core": "disk.h", "codecs": "codec.h", "storage": "storage.h", "formats": "format.h",
           "partitions": "scheme.h", "filesystems": "content.h", "drives": "drive.h", "devices": "guard.h", "jobs": "copy.h"}
+    "jobs": ["util", "core", "codecs", "storage", "formats", "partitions", "filesystems", "devices"],
+    "authoring": ["util", "core", "codecs", "storage", "formats", "partitions", "filesystems", "devices", "jobs"],
+          "partitions": "scheme.h", "filesystems": "content.h", "devices": "guard.h", "jobs": "copy.h", "authoring": "source.h"}
 
 
 def compile_commands():

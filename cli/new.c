@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* new.c - platter new: discs and disks made of files */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include <platter/author.h>
+
+#include "commands.h"
+#include "output.h"
+#include "progress.h"
+
+/* ---- weights ---- */
+
+struct weights {
+	struct platter_weight *list;
+	size_t nr;
+	char **texts; /* to be freed */
+	size_t nr_texts;
+};
+
+static void
+weights_done(struct weights *w)
+{
+	for (size_t i = 0; i < w->nr_texts; i++)
+		free(w->texts[i]);
+	free(w->texts);
+	free(w->list);
+}
+
+/* "PATTERN<separator>N"; false: it is not. */
+static bool
+add_weight(struct weights *w, const char *text, char separator)
+{
+	char *copy = text_of("%s", text), *at = strrchr(copy, separator), *end = NULL;
+	long n;
+
+	w->texts = grown(w->texts, w->nr_texts + 1, sizeof *w->texts);
+	w->texts[w->nr_texts++] = copy;
+	if (!at || at == copy || !at[1])
+		return false;
+	errno = 0;
+	n = strtol(at + 1, &end, 10);
+	if (errno || *end || n < INT32_MIN || n > INT32_MAX)
+		return false;
+	while (at > copy && (at[-1] == ' ' || at[-1] == '\t') && separator == ' ')
+		at--;
+	*at = '\0';
+	w->list = grown(w->list, w->nr + 1, sizeof *w->list);
+	w->list[w->nr++] = (struct platter_weight){ copy, (int)n };
+	return true;
+}
+
+static int
+read_weights(const struct arguments *args, const char *path, struct weights *w)
+{
+	FILE *file = fopen(path, "re");
+	AUTOFREE char *line = NULL;
+	size_t size = 0, number = 0;
+	int status = STATUS_DONE;
+
+	if (!file)
+		return report_usage(args, "cannot read '%s': %s", path, strerror(errno));
+	while (status == STATUS_DONE && getline(&line, &size, file) >= 0) {
+		number++;
+		for (char *p = line; *p; p++)
+			if (*p == '\t' || *p == '\n')
+				*p = ' ';
+		while (*line && line[strlen(line) - 1] == ' ')
+			line[strlen(line) - 1] = '\0';
+		if (*line && *line != '#' && !add_weight(w, line, ' '))
+			status = report_usage(args, "line %zu of '%s' is not PATTERN N: '%s'",
+					      number, path, line);
+	}
+	fclose(file);
+	return status;
+}
+
+static int
+take_weights(const struct arguments *args, struct weights *w)
+{
+	AUTOFREE const char **given = NULL;
+	size_t nr;
+
+	if (args->option[OPT_SORT_WEIGHTS].given) {
+		int status = read_weights(args, args->option[OPT_SORT_WEIGHTS].text, w);
+
+		if (status)
+			return status;
+	}
+	if (option_list(args, OPT_WEIGHT, &given, &nr) < 0)
+		return report_usage(args, "out of memory");
+	for (size_t i = 0; i < nr; i++)
+		if (!add_weight(w, given[i], '='))
+			return report_usage(args, "--weight is PATTERN=N, not '%s'", given[i]);
+	return STATUS_DONE;
+}
+
+/* ---- the answer ---- */
+
+static void
+tell(const struct arguments *args, const char *target, const char *kind,
+     const struct platter_author_result *r)
+{
+	FILE *to = strcmp(target, "-") ? stdout : stderr;
+	json_t *answer;
+
+	if (args->json) {
+		answer = json_answer(args);
+		json_put(answer, "target", json_text(target));
+		json_put(answer, "kind", json_text(kind));
+		json_put(answer, "from", json_text(args->option[OPT_FROM].text));
+		json_put(answer, "files", json_number(r->files));
+		json_put(answer, "folders", json_number(r->folders));
+		json_put(answer, "links", json_number(r->links));
+		json_put(answer, "others", json_number(r->others));
+		json_put(answer, "bytes", json_number(r->bytes));
+		json_put(answer, "size", json_number(r->size));
+		json_put(answer, "stored", json_number(r->stored));
+		json_put(answer, "seconds", json_real(r->seconds));
+		json_print(answer, to);
+	} else if (!args->option[OPT_QUIET].given) {
+		say(to, "wrote %s: a %s of %s, with %s and %s of %s, in %s",
+		    strcmp(target, "-") ? target : "to standard output", kind,
+		    exact_size_text(r->size).text, count_text(r->files, "file", "files").text,
+		    count_text(r->folders, "folder", "folders").text, size_text(r->bytes).text,
+		    duration_text(r->seconds).text);
+	}
+}
+
+/* ---- discs ---- */
+
+static int
+make_disc(const struct arguments *args, const char *target, const struct weights *weights,
+	  const char *const *exclude, size_t nr_exclude)
+{
+	const struct option_value *o = args->option;
+	const struct platter_iso_options options = {
+		.size = sizeof options,
+		.label = o[OPT_LABEL].text,
+		.publisher = o[OPT_PUBLISHER].text,
+		.preparer = o[OPT_PREPARER].text,
+		.application = o[OPT_APPLICATION].text,
+		.system = o[OPT_SYSTEM].text,
+		.volume_set = o[OPT_VOLUME_SET].text,
+		.no_rock_ridge = o[OPT_NO_ROCK_RIDGE].given,
+		.no_joliet = o[OPT_NO_JOLIET].given,
+		.hfsplus = o[OPT_HFSPLUS].given,
+		.udf = o[OPT_UDF].given,
+		.attributes = o[OPT_XATTRS].given,
+		.exclude = exclude,
+		.nr_exclude = nr_exclude,
+		.weights = weights->list,
+		.nr_weights = weights->nr,
+		.boot_bios = o[OPT_BOOT_BIOS].text,
+		.no_boot_table = o[OPT_NO_BOOT_TABLE].given,
+		.boot_grub2 = o[OPT_BOOT_GRUB2].given,
+		.boot_uefi = o[OPT_BOOT_UEFI].text,
+		.mbr = o[OPT_ISOHYBRID].text,
+		.append = o[OPT_APPEND].text,
+		.like = o[OPT_LIKE].text,
+		.overwrite = o[OPT_FORCE].given,
+		.no_sync = o[OPT_NO_SYNC].given,
+		.threads = (unsigned)o[OPT_THREADS].number,
+	};
+	struct platter_author_result result = { 0 };
+	struct platter_error err = PLATTER_ERROR_INIT;
+	struct progress progress;
+	int r;
+
+	progress_start(&progress, args);
+	r = platter_author_iso(target, o[OPT_FROM].text, &options, &progress.job, &result, &err);
+	progress_end(&progress);
+	if (r < 0)
+		return report(args, &err, "cannot make '%s'", target);
+	tell(args, target, "disc", &result);
+	return STATUS_DONE;
+}
+
+int
+command_new(const struct arguments *args)
+{
+	const char *target = args->operands[0];
+	AUTOFREE const char **exclude = NULL;
+	struct weights weights = { 0 };
+	size_t nr_exclude;
+	int status;
+
+	if (!strcmp(target, "-") && isatty(STDOUT_FILENO))
+		return report_usage(args,
+				    "standard output is a terminal; an image would garble it");
+	if (!args->option[OPT_FROM].given)
+		return report_usage(args, "no --from: what is to be on the disc?");
+	if (option_list(args, OPT_EXCLUDE, &exclude, &nr_exclude) < 0)
+		return report_usage(args, "out of memory");
+	status = take_weights(args, &weights);
+	if (status == STATUS_DONE)
+		status = make_disc(args, target, &weights, exclude, nr_exclude);
+	weights_done(&weights);
+	return status;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * platter/author.h - new discs and disks, filled with files: ISO 9660 images, partitioned disks
+ * with file systems, DMGs
+ *
+ * What is made is written as TARGET.part and appears under its name when it is whole; after a
+ * failure or a cancellation nothing of it is left.  With SOURCE_DATE_EPOCH in the environment (seconds
+ * since 1970) the same files give the same bytes: no time is later, and identifiers are derived
+ * from it.
+ *
+ *	struct platter_iso_options options = { .size = sizeof options, .label = "BACKUP" };
+ *
+ *	if (platter_author_iso("disc.iso", "folder", &options, NULL, NULL, &err) < 0)
+ *		fprintf(stderr, "%s\n", err.message);
+ */
+#ifndef PLATTER_AUTHOR_H
+#define PLATTER_AUTHOR_H
+
+#include <platter/disk.h>
+#include <platter/progress.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * Where a file's contents stand on a disc: those of higher weight first.  A pattern of the
+ * shell's kind means names anywhere, or with '/' in it paths from the root; a folder's is that of
+ * all that is in it.  The last pattern that fits counts; 0 where none does.
+ */
+struct platter_weight {
+	const char *pattern;
+	int weight;
+};
+
+/* Strings and arrays are borrowed during the call; NULL and 0: none. */
+struct platter_iso_options {
+	size_t size; /* sizeof(struct platter_iso_options) */
+
+	/* Identifiers; ISO 9660 has room for 32 bytes of label and system, 128 of the others. */
+	const char *label; /* NULL: the folder's name */
+	const char *publisher, *preparer, *application, *system, *volume_set;
+
+	bool no_rock_ridge; /* without the names, modes, owners and links of Unix */
+	bool no_joliet;     /* without the names for Windows */
+	bool hfsplus;       /* with a tree of HFS+ on the same contents, and an Apple partition map */
+	bool udf;           /* refused (-ENOTSUP), with what to use instead: libisofs writes no UDF */
+	bool attributes;    /* with extended attributes of the namespace "user", for libisofs's readers */
+
+	const char *const *exclude; /* patterns, as of platter_weight, of what is left out */
+	size_t nr_exclude;
+	const struct platter_weight *weights;
+	size_t nr_weights;
+
+	/*
+	 * What a BIOS boots: a file by its path on the disc, else one of this machine, which is put into
+	 * the folder "boot" there.  4 sectors of it are loaded, without emulation of a disk; the table of
+	 * ISOLINUX and GRUB is written into bytes 8 to 63 of it unless no_boot_table.
+	 */
+	const char *boot_bios;
+	bool no_boot_table;
+	/*
+	 * It is GRUB 2's eltorito.img: its own address is written into it too, and `mbr`, if there is
+	 * one, is GRUB's boot_hybrid.img.
+	 */
+	bool boot_grub2;
+	/*
+	 * What UEFI boots: a FAT image, by its path on the disc or of this machine, or a folder of
+	 * this machine with EFI/BOOT in it, of which one is made.  It is appended as a partition too,
+	 * so that a disc that is copied to a stick boots.
+	 */
+	const char *boot_uefi;
+	/* A file with the code of a master boot record for sticks: ISOLINUX's isohdpfx.bin. */
+	const char *mbr;
+
+	/*
+	 * A place: the new image begins with the session on that disc, and the folder is added to
+	 * its tree in another; files of the same name take the place of the old ones.
+	 */
+	const char *append;
+	/* A place: how that disc boots is kept; boot files that are not in the folder are taken from it. */
+	const char *like;
+
+	bool overwrite; /* replace an existing file */
+	bool no_sync;   /* do not wait until the image is on stable storage */
+	unsigned threads;
+};
+
+struct platter_author_result {
+	uint64_t files, folders, links, others; /* that were put into it; links: symbolic ones */
+	uint64_t bytes;                         /* contents of the files */
+	uint64_t size;                          /* of the disc or disk */
+	uint64_t stored; /* bytes that the target takes up; UINT64_MAX for a stream */
+	double seconds;
+};
+
+/*
+ * Make the ISO 9660 image `target` ("-": standard output) of what is in the folder `from`: one of
+ * this machine, or a place that platter_volume_open() takes.  One image at a time is made in a
+ * process; other threads wait.
+ * Errors: -EEXIST, -ENOSPC, -EROFS, -EIO, -ENOTDIR, -ENOENT: no such folder or boot file;
+ * -EINVAL: options that contradict each other; -EFBIG; -EAGAIN: a file was changed meanwhile;
+ * -ENOTSUP; -ECANCELED; -ENOMEM.
+ */
+PLATTER_API int platter_author_iso(const char *target, const char *from,
+				   const struct platter_iso_options *options,
+				   struct platter_progress *progress,
+				   struct platter_author_result *ret, struct platter_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* tool.h - other programs, run without a shell, and files that they share with us */
+#ifndef PL_TOOL_H
+#define PL_TOOL_H
+
+#include "error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct platter_progress;
+
+/* Words of a command line, owned by it; start from {0}. */
+struct pl_command {
+	char **words; /* NULL-terminated */
+	size_t nr;
+	bool failed; /* out of memory; pl_command_run() says so */
+	const char *package;  /* Debian's, that the program is in */
+	const char *const *environment; /* NAME=VALUE, NULL-terminated, beside ours; or NULL */
+};
+void pl_command_add(struct pl_command *c, const char *word);
+void pl_command_addf(struct pl_command *c, const char *format, ...) PL_PRINTF(2, 3);
+void pl_command_done(struct pl_command *c);
+
+/*
+ * Run it and wait; SIGTERM ends it when the work is cancelled.  What it says is shown only if
+ * it fails.  words[0] is looked for in PATH and in the folders of the administrator's programs.
+ * Errors: -ENOENT: there is no such program, with the package to install as the hint; -EIO: it
+ * ended with another status than 0, with the last of what it said; -ECANCELED; -ENOMEM.
+ */
+int pl_command_run(struct pl_command *c, struct platter_progress *progress,
+		   struct platter_error *err);
+
+/* Whether there is a program of this name. */
+bool pl_tool_exists(const char *name);
+
+/*
+ * A folder of our own for files on the way, in that of `target` (which they may be as large as),
+ * or where TMPDIR says for "-"; malloc()ed.  What is in it goes with it.
+ */
+int pl_work_folder(const char *target, char **ret, struct platter_error *err);
+void pl_work_folder_remove(char *folder); /* frees it too; NULL is allowed */
+
+#endif
