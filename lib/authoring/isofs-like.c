@@ -39,7 +39,7 @@ struct pl_isofs_like {
 	int nr_images;
 	struct appended appended[MAX_APPENDED];
 	int nr_appended;
-	bool gpt;
+	bool gpt, hfsplus;
 	bool part_offset;
 	char area[ISO_SYSTEM_AREA];
 	int area_options;
@@ -152,10 +152,8 @@ remember_appended(struct pl_isofs_like *like, const char *table, const struct pl
 
 /* libisofs names the partitions that it appends so; others fill gaps or are files. */
 static bool
-is_appended(const struct pl_isofs_like *like, const char *table, const struct platter_partition *p,
-	    const struct like_image *image)
+is_appended(const char *table, const struct platter_partition *p, const struct like_image *image)
 {
-	(void)like;
 	if (p->number < 1 || p->number > MAX_APPENDED || p->offset % ISO_BLOCK)
 		return false;
 	if (!strcmp(table, "gpt"))
@@ -177,10 +175,12 @@ remember_partitions(struct pl_isofs *w, struct pl_isofs_like *like, struct platt
 			const struct platter_partition *p = &tables[i].partitions[k];
 			struct like_image *image = image_at(like, p->offset);
 
-			if (is_appended(like, tables[i].name, p, image))
+			if (is_appended(tables[i].name, p, image))
 				remember_appended(like, tables[i].name, p);
 			else if (image)
 				note_mention(image, tables[i].name, p);
+			else if (!strcmp(p->type, "Apple_HFS"))
+				like->hfsplus = true;
 			if (!strcmp(tables[i].name, "mbr") && p->number == 1 &&
 			    p->offset == 16 * ISO_BLOCK)
 				like->part_offset = true;
@@ -190,16 +190,36 @@ remember_partitions(struct pl_isofs *w, struct pl_isofs_like *like, struct platt
 	return r;
 }
 
+/* libisofs tells what it found out of a system area only as text. */
 static int
-remember_area(struct pl_isofs *w, struct pl_isofs_like *like, struct platter_error *err)
+read_area_options(struct pl_isofs *w, int *ret, struct platter_error *err)
 {
-	int code = iso_image_get_system_area(w->image, like->area, &like->area_options, 0);
+	static const char heading[] = "System area options:";
+	char **lines = NULL;
+	int nr = 0;
+	int code = iso_image_report_system_area(w->image, &lines, &nr, 0);
 
 	if (code < 0)
 		return pl_isofs_fail(err, code, "cannot read the system area of '%s'",
 				     w->options->like);
-	like->has_area = code == 1;
+	*ret = 0;
+	for (int i = 0; i < nr; i++)
+		if (!strncmp(lines[i], heading, sizeof heading - 1))
+			*ret = (int)strtoul(lines[i] + sizeof heading - 1, NULL, 0);
+	iso_image_report_system_area(w->image, &lines, &nr, 1 << 15);
 	return 0;
+}
+
+static int
+remember_area(struct pl_isofs *w, struct pl_isofs_like *like, struct platter_error *err)
+{
+	int ignored, code = iso_image_get_system_area(w->image, like->area, &ignored, 0);
+
+	if (code < 0)
+		return pl_isofs_fail(err, code, "cannot read the system area of '%s'",
+				     w->options->like);
+	like->has_area = code == 1 && !pl_is_zero(like->area, sizeof like->area);
+	return like->has_area ? read_area_options(w, &like->area_options, err) : 0;
 }
 
 /* ---- the new disc ---- */
@@ -342,6 +362,8 @@ pl_isofs_like_end(struct pl_isofs *w, struct pl_isofs_like *like, struct platter
 {
 	int r = add_partitions(w, like, err), code = 0;
 
+	if (like->hfsplus)
+		iso_write_opts_set_hfsplus(w->write, 1);
 	for (int i = 0; r == 0 && i < like->nr_images; i++)
 		r = add_image(w, &like->images[i], i, err);
 	if (r == 0 && like->has_area)

@@ -180,7 +180,8 @@ make_room(IsoDir *dir, const struct pl_item *item, IsoDir **ret_folder, struct p
 	if (iso_node_get_type(old) == LIBISO_DIR && item->file.type == PLATTER_FILE_FOLDER)
 		*ret_folder = (IsoDir *)old;
 	else
-		code = iso_node_remove_tree(old, NULL);
+		code = iso_node_get_type(old) == LIBISO_DIR ? iso_node_remove_tree(old, NULL)
+							     : iso_node_remove(old);
 	return code < 0 ? add_failed(err, code, item) : 0;
 }
 

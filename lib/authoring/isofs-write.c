@@ -25,7 +25,7 @@ struct window {
 struct writing {
 	struct pl_isofs *work;
 	struct pl_disk *file;
-	uint64_t at;
+	uint64_t at, end;
 	struct pl_meter meter;
 
 	pthread_mutex_t lock; /* of all below */
@@ -157,6 +157,16 @@ give_back(struct writing *w, struct window *window)
 	pthread_mutex_unlock(&w->lock);
 }
 
+/* Windows of zeros are left out as holes; but for the last, which says where the file ends. */
+static int
+write_window(struct writing *w, const struct window *window, struct platter_error *err)
+{
+	if (!w->file->sequential && window->offset + window->length < w->end &&
+	    pl_is_zero(window->bytes, window->length))
+		return 0;
+	return pl_write(w->file, window->bytes, window->length, window->offset, err);
+}
+
 static void *
 write_windows(void *closure)
 {
@@ -170,7 +180,7 @@ write_windows(void *closure)
 		int r = fill_contents(&reader, window, &err);
 
 		if (r == 0)
-			r = pl_write(w->file, window->bytes, window->length, window->offset, &err);
+			r = write_window(w, window, &err);
 		if (r < 0)
 			fail(w, r, &err);
 		else
@@ -312,6 +322,7 @@ write_image(struct writing *w, struct burn_source *source, struct platter_error 
 	uint64_t total = (uint64_t)source->get_size(source);
 	int r;
 
+	w->end = w->at + total;
 	nr = PL_MIN(nr, MAX_THREADS);
 	r = make_windows(w, 2 * nr + 2, err);
 	pl_meter_start(&w->meter, w->work->progress, "writing", total);
