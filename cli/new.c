@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <platter/author.h>
+#include <platter/text.h>
 
 #include "commands.h"
 #include "output.h"
@@ -180,18 +181,150 @@ make_disc(const struct arguments *args, const char *target, const struct weights
 	return STATUS_DONE;
 }
 
-int
-command_new(const struct arguments *args)
+/* ---- disks ---- */
+
+/* The next field of "a,b,c": NULL if it is empty or there is none. */
+static const char *
+next_field(char **rest)
 {
-	const char *target = args->operands[0];
+	char *field = *rest, *comma = field ? strchr(field, ',') : NULL;
+
+	*rest = comma ? comma + 1 : NULL;
+	if (comma)
+		*comma = '\0';
+	return field && *field ? field : NULL;
+}
+
+/* SIZE,TYPE,FS,LABEL,FROM; the last may have commas.  `text` is cut up. */
+static bool
+parse_partition(char *text, struct platter_new_partition *ret)
+{
+	const char *size = next_field(&text);
+
+	*ret = (struct platter_new_partition){ .type = next_field(&text) };
+	ret->fs = next_field(&text);
+	ret->label = next_field(&text);
+	ret->from = text && *text ? text : NULL;
+	if (!size)
+		return false;
+	return !strcmp(size, "rest") ||
+	       (platter_parse_size(size, &ret->size) == 0 && ret->size != 0);
+}
+
+static int
+make_disk(const struct arguments *args, const char *target,
+	  const struct platter_new_partition *partitions, size_t nr)
+{
+	static const char *const tables[] = { "gpt", "mbr" }; /* as the values of --table */
+	const struct option_value *o = args->option;
+	const struct platter_new_disk_options options = {
+		.size = sizeof options,
+		.disk_size = o[OPT_SIZE].number,
+		.table = o[OPT_TABLE].given ? tables[o[OPT_TABLE].number] : NULL,
+		.partitions = partitions,
+		.nr_partitions = nr,
+		.fs = o[OPT_FS].text,
+		.label = o[OPT_LABEL].text,
+		.from = o[OPT_FROM].text,
+		.format = o[OPT_FORMAT].text,
+		.format_options = args->pairs,
+		.nr_format_options = args->nr_pairs,
+		.overwrite = o[OPT_FORCE].given,
+		.no_sync = o[OPT_NO_SYNC].given,
+		.threads = (unsigned)o[OPT_THREADS].number,
+	};
+	struct platter_author_result result = { 0 };
+	struct platter_error err = PLATTER_ERROR_INIT;
+	struct progress progress;
+	int r;
+
+	progress_start(&progress, args);
+	r = platter_author_disk(target, &options, &progress.job, &result, &err);
+	progress_end(&progress);
+	if (r < 0)
+		return report(args, &err, "cannot make '%s'", target);
+	tell(args, target, "disk", &result);
+	return STATUS_DONE;
+}
+
+static int
+command_new_disk(const struct arguments *args, const char *target)
+{
+	AUTOFREE struct platter_new_partition *partitions = NULL;
+	AUTOFREE const char **given = NULL;
+	int status = STATUS_DONE;
+	char **texts;
+	size_t nr;
+
+	if (option_list(args, OPT_PARTITION, &given, &nr) < 0)
+		return report_usage(args, "out of memory");
+	partitions = grown(NULL, nr + 1, sizeof *partitions);
+	texts = grown(NULL, nr + 1, sizeof *texts);
+	for (size_t i = 0; i < nr; i++) {
+		texts[i] = text_of("%s", given[i]);
+		if (!parse_partition(texts[i], &partitions[i]) && status == STATUS_DONE)
+			status = report_usage(args,
+					      "--partition is SIZE,TYPE,FS,LABEL,FROM, not '%s'",
+					      given[i]);
+	}
+	if (status == STATUS_DONE)
+		status = make_disk(args, target, partitions, nr);
+	for (size_t i = 0; i < nr; i++)
+		free(texts[i]);
+	free(texts);
+	return status;
+}
+
+/* ---- the verb ---- */
+
+enum kind {
+	KIND_DISC,
+	KIND_DISK
+};
+
+/* What the options ask for; else what the name says. */
+static enum kind
+kind_of(const struct arguments *args, const char *target)
+{
+	static const enum option_id of_disks[] = { OPT_SIZE, OPT_TABLE,  OPT_PARTITION,
+						   OPT_FS,   OPT_FORMAT, OPT_OPTION };
+	const char *dot = strrchr(target, '.');
+
+	for (size_t i = 0; i < ARRAY_SIZE(of_disks); i++)
+		if (args->option[of_disks[i]].given)
+			return KIND_DISK;
+	if (!strcmp(target, "-") || (dot && (!strcasecmp(dot, ".iso") || !strcasecmp(dot, ".cdr"))))
+		return KIND_DISC;
+	return KIND_DISK;
+}
+
+/* An option of the other kind would be ignored: say so. */
+static int
+refuse_others(const struct arguments *args)
+{
+	static const enum option_id of_discs[] = {
+		OPT_PUBLISHER,     OPT_PREPARER,   OPT_APPLICATION,   OPT_SYSTEM,
+		OPT_VOLUME_SET,    OPT_HFSPLUS,    OPT_NO_ROCK_RIDGE, OPT_NO_JOLIET,
+		OPT_UDF,           OPT_XATTRS,     OPT_WEIGHT,        OPT_SORT_WEIGHTS,
+		OPT_BOOT_BIOS,     OPT_BOOT_UEFI,  OPT_BOOT_GRUB2,    OPT_NO_BOOT_TABLE,
+		OPT_ISOHYBRID,     OPT_APPEND,     OPT_LIKE,          OPT_EXCLUDE,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(of_discs); i++)
+		if (args->option[of_discs[i]].given)
+			return report_usage(args, "--%s is for discs: TARGET.iso",
+					    option_table[of_discs[i]].name);
+	return STATUS_DONE;
+}
+
+static int
+command_new_disc(const struct arguments *args, const char *target)
+{
 	AUTOFREE const char **exclude = NULL;
 	struct weights weights = { 0 };
 	size_t nr_exclude;
 	int status;
 
-	if (!strcmp(target, "-") && isatty(STDOUT_FILENO))
-		return report_usage(args,
-				    "standard output is a terminal; an image would garble it");
 	if (!args->option[OPT_FROM].given)
 		return report_usage(args, "no --from: what is to be on the disc?");
 	if (option_list(args, OPT_EXCLUDE, &exclude, &nr_exclude) < 0)
@@ -201,4 +334,19 @@ command_new(const struct arguments *args)
 		status = make_disc(args, target, &weights, exclude, nr_exclude);
 	weights_done(&weights);
 	return status;
+}
+
+int
+command_new(const struct arguments *args)
+{
+	const char *target = args->operands[0];
+	int status;
+
+	if (!strcmp(target, "-") && isatty(STDOUT_FILENO))
+		return report_usage(args,
+				    "standard output is a terminal; an image would garble it");
+	if (kind_of(args, target) == KIND_DISC)
+		return command_new_disc(args, target);
+	status = refuse_others(args);
+	return status ? status : command_new_disk(args, target);
 }

@@ -66,7 +66,7 @@ const struct option_info option_table[NR_OPTIONS] = {
 			 "begin at this byte of the disk; else at 0" },
 	[OPT_LENGTH] = { "length", 0, OPTION_SIZE, "SIZE", NULL,
 			 "look at so many bytes; else to the end" },
-	[OPT_SIZE] = { "size", 0, OPTION_SIZE, "SIZE", NULL, "of an empty disk of this size" },
+	[OPT_SIZE] = { "size", 0, OPTION_SIZE, "SIZE", NULL, "of a new disk of this size" },
 	[OPT_DISCARD_DATA] = { "discard-data", 0, OPTION_FLAG, NULL, NULL,
 			       "shrink even if what falls off is not all zeros" },
 	[OPT_CREATE] = { "create", 0, OPTION_TEXT, "NAME", NULL,
@@ -164,6 +164,12 @@ const struct option_info option_table[NR_OPTIONS] = {
 			 "begin with this disc, and add FOLDER in another session" },
 	[OPT_LIKE] = { "like", 0, OPTION_TEXT, "OLD", NULL,
 		       "boot as this disc does, whatever FOLDER has" },
+	[OPT_TABLE] = { "table", 0, OPTION_CHOICE, "KIND", "gpt|mbr",
+			"partition table of a new disk: gpt or mbr" },
+	[OPT_PARTITION] = { "partition", 'p', OPTION_LIST, "SIZE,TYPE,FS,LABEL,FROM", NULL,
+			    "a partition; SIZE may be 'rest', what follows may be empty or left out" },
+	[OPT_FS] = { "fs", 0, OPTION_TEXT, "NAME", NULL,
+		     "file system of a new disk without partitions: ext4, fat32, ..." },
 	[OPT_NEWER] = { "newer", 0, OPTION_TEXT, "WHEN", NULL,
 			"modified after a date, 2026-11-22 18:02:36 UTC, or a file inside" },
 };
@@ -234,6 +240,8 @@ static const enum option_id export_options[] = { OPT_TAR, READING, OPT_QUIET, OP
 						 OPT_HELP };
 static const enum option_id new_options[] = {
 	OPT_FROM,          OPT_LABEL,     OPT_EXCLUDE,      OPT_FORCE,         OPT_NO_SYNC,
+	OPT_SIZE,          OPT_TABLE,     OPT_PARTITION,    OPT_FS,            OPT_FORMAT,
+	OPT_OPTION,
 	OPT_THREADS,       OPT_PUBLISHER, OPT_PREPARER,     OPT_APPLICATION,   OPT_SYSTEM,
 	OPT_VOLUME_SET,    OPT_HFSPLUS,   OPT_NO_ROCK_RIDGE, OPT_NO_JOLIET,    OPT_UDF,
 	OPT_XATTRS,        OPT_WEIGHT,    OPT_SORT_WEIGHTS, OPT_BOOT_BIOS,     OPT_BOOT_UEFI,
@@ -391,14 +399,18 @@ const struct verb verb_table[] = {
 	  "  platter hash disk.qcow2\n"
 	  "  platter hash -R disk.qcow2@2:/home\n",
 	  hash_options },
-	{ "new", "TARGET", 1, 1, "make a disc of a folder",
-	  "TARGET is disc.iso, with the files in FOLDER.\n"
+	{ "new", "TARGET", 1, 1, "make a disc, a DMG or a disk, filled with files",
+	  "TARGET.iso is a disc with the files in FOLDER, TARGET.dmg what a Mac opens; any other an\n"
+	  "image of a disk of --size with --partition after --partition, or one file system (--fs).\n"
 	  "It appears under its name only when it is whole.  With SOURCE_DATE_EPOCH set, the same\n"
 	  "files give the same bytes.\n",
 	  "  platter new disc.iso --from folder --label BACKUP\n"
 	  "  platter new live.iso --from live --boot-bios isolinux/isolinux.bin \\\n"
 	  "      --isohybrid /usr/lib/ISOLINUX/isohdpfx.bin --boot-uefi boot/efi.img\n"
-	  "  platter new new.iso --from changed --like old.iso\n",
+	  "  platter new new.iso --from changed --like old.iso\n"
+	  "  platter new disk.qcow2 --size 8G -p 512M,efi,fat32,ESP,esp -p rest,linux,ext4,root \\\n"
+	  "      --from root\n"
+	  "  platter new stick.img --size 1G --fs fat32 --label STICK --from folder\n",
 	  new_options },
 	{ "formats", "[NAME...]", 0, UINT32_MAX, "list what can be read, written and created",
 	  "With a NAME, everything about that format, and its options.\n",

@@ -17,6 +17,7 @@
 #define PLATTER_AUTHOR_H
 
 #include <platter/disk.h>
+#include <platter/job.h>
 #include <platter/progress.h>
 
 #ifdef __cplusplus
@@ -106,6 +107,55 @@ PLATTER_API int platter_author_iso(const char *target, const char *from,
 				   const struct platter_iso_options *options,
 				   struct platter_progress *progress,
 				   struct platter_author_result *ret, struct platter_error *err);
+
+/* A partition to be made. */
+struct platter_new_partition {
+	uint64_t size; /* bytes, rounded up to 1 MiB; 0: the rest, for one of them */
+	/*
+	 * A name ("efi", "linux", "swap", "msdata", "home", "root-x86-64", ...), a GUID, or in an MBR
+	 * two hexadecimal digits; NULL: as suits the file system.
+	 */
+	const char *type;
+	const char *fs;    /* "ext4", "fat32", "ntfs", ...; NULL: it stays empty */
+	const char *label; /* of the file system, and in a GPT of the partition; NULL: none */
+	const char *from;  /* a folder, or a place, with what goes into it; NULL: nothing */
+};
+
+/* Strings and arrays are borrowed during the call; NULL and 0: none. */
+struct platter_new_disk_options {
+	size_t size;        /* sizeof(struct platter_new_disk_options) */
+	uint64_t disk_size; /* 0: as large as the partitions and their table are */
+	const char *table;  /* "gpt" or "mbr"; NULL: a GPT if there are partitions, else none */
+	const struct platter_new_partition *partitions;
+	size_t nr_partitions;
+	const char *fs;    /* of a disk without a table */
+	const char *label; /* of that */
+	/* What goes into the last file system that has no `from` of its own. */
+	const char *from;
+
+	const char *format; /* of the image; NULL: by the target's extension, else raw */
+	const struct platter_key_value *format_options;
+	size_t nr_format_options;
+	bool overwrite; /* replace an existing file */
+	bool no_sync;   /* do not wait until the image is on stable storage */
+	unsigned threads;
+};
+
+/*
+ * Make a disk with partitions and file systems, filled or empty, in an image of any format that
+ * platter_create() makes.  File systems are made by their own programs, which must be installed;
+ * neither root nor a mount is needed.  A folder beside the target holds what they made until it is copied.
+ * Errors: those of platter_create(); -ENOENT: a program, with its package as the hint, or a folder
+ * is not there; -ENOTSUP: this file system cannot be filled unmounted; -ENOSPC: it does not fit; -EIO: a
+ * program failed, with what it said; -EINVAL.
+ */
+PLATTER_API int platter_author_disk(const char *target,
+				    const struct platter_new_disk_options *options,
+				    struct platter_progress *progress,
+				    struct platter_author_result *ret, struct platter_error *err);
+
+/* Names of the file systems that it can make: index from 0, NULL past the last. */
+PLATTER_API const char *platter_new_fs_name(size_t index);
 
 #ifdef __cplusplus
 }
