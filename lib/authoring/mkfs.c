@@ -9,6 +9,7 @@
 
 #include <sys/stat.h>
 
+#include "ext-times.h"
 #include "fat-image.h"
 #include "text.h"
 #include "tool.h"
@@ -46,6 +47,8 @@ make_ext(const struct pl_mkfs *kind, const struct pl_mkfs_order *o, struct platt
 					      : NULL;
 	const char *const environment[] = { now, NULL };
 	struct pl_command c = { .package = "e2fsprogs", .environment = environment };
+	PL_AUTOFREE char *script = NULL;
+	int r;
 
 	pl_command_add(&c, "mke2fs");
 	pl_command_add(&c, "-q");
@@ -59,7 +62,12 @@ make_ext(const struct pl_mkfs *kind, const struct pl_mkfs_order *o, struct platt
 	pl_command_addf(&c, "root_owner=0:0,lazy_itable_init=1,assume_storage_prezeroed=1%s%s",
 			*o->uuid ? ",hash_seed=" : "", o->uuid);
 	pl_command_add(&c, o->image);
-	return run(&c, o, err);
+	r = run(&c, o, err);
+	if (r < 0 || !o->from || o->epoch < 0)
+		return r;
+	script = pl_format("%s/times", o->work);
+	return script ? pl_ext_set_times(o->image, o->from, script, o->epoch, o->progress, err)
+		      : pl_no_memory(err);
 }
 
 static int

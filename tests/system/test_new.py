@@ -344,3 +344,115 @@ def test_boots():
         boots(*firmware, "-drive", f"file={image},format=raw")
     boots(*firmware, "-cdrom", uefi)
     boots(*firmware, "-drive", f"file={uefi},format=raw")
+
+
+# ---- disks ----
+
+FILLED = ["ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "squashfs", "erofs", "fat12", "fat16", "fat32"]
+EMPTY = ["exfat", "ntfs", "udf", "swap"]
+SIZE = {"xfs": 320, "btrfs": 150, "fat32": 40, "f2fs": 80, "fat12": 15}
+CHECK = {"ext2": ["e2fsck", "-fn"], "ext3": ["e2fsck", "-fn"], "ext4": ["e2fsck", "-fn"], "xfs": ["xfs_repair", "-n", "-f"],
+         "btrfs": ["btrfs", "check"], "f2fs": ["fsck.f2fs"], "squashfs": ["unsquashfs", "-s"], "erofs": ["fsck.erofs"],
+         "fat12": ["fsck.fat", "-n"], "fat16": ["fsck.fat", "-n"], "fat32": ["fsck.fat", "-n"], "exfat": ["fsck.exfat", "-n"],
+         "ntfs": ["ntfsfix", "-n"], "udf": ["udfinfo"], "swap": ["swaplabel"]}
+NAMED = {"fat12": "vfat", "fat16": "vfat", "fat32": "vfat"}     # what info calls them
+
+
+def size_of(fs):
+    return SIZE.get(fs, 32) * MIB
+
+
+def check_fs(fs, image):
+    need_tool(CHECK[fs][0])
+    run([*CHECK[fs], image], timeout=120)
+
+
+def test_file_systems():
+    """Each kind holds the folder, by its own checker and by platter, on a disk without a table and as a partition."""
+    top = small_tree()
+    for fs in FILLED:
+        def attempt(fs=fs):
+            image = path(fs + ".img")
+            platter("new", image, "--size", size_of(fs), "--fs", fs, "--from", top, timeout=120)
+            expect_equal(os.path.getsize(image), size_of(fs), "the size")
+            check_fs(fs, image)
+            expect_equal(hashes(image), sha256(top), f"the hashes in {fs}")
+            disk = path(fs + ".qcow2")
+            platter("new", disk, "-p", f"{size_of(fs)},,{fs},,{top}", timeout=120)
+            expect_equal(hashes(disk + "@1"), sha256(top), f"the hashes in a partition of {fs}")
+        yield fs, attempt
+
+
+def test_empty_file_systems():
+    """Those that nothing fills unmounted are made empty, and say so when they are to be filled."""
+    for fs in EMPTY:
+        def attempt(fs=fs):
+            image = path(fs + ".img")
+            label = [] if fs == "exfat" else ["--label", "NAME"]
+            platter("new", image, "--size", size_of(fs), "--fs", fs, *label, timeout=120)
+            check_fs(fs, image)
+            content = platter("info", "--json", image).json()["disks"][0]["contents"][0]
+            expect_equal(content["name"], fs, "what it is")
+            r = platter("new", path("x.img"), "--size", size_of(fs), "--fs", fs, "--from", small_tree(), "--json", status=3).json()
+            expect(r["error"]["code"] in ("ENOTSUP", "EINVAL"), f"filling {fs}: {r}")
+            expect(not os.path.exists(path("x.img")), "an image was left")
+        yield fs, attempt
+
+
+def test_partitions():
+    """A table is what sfdisk reads: types, names, places aligned to 1 MiB; in images of several formats."""
+    need_tool("sfdisk")
+    top = small_tree()
+    words = ["-p", "64M,efi,fat32,ESP", "-p", "20M,swap,swap", "-p", "10M,21686148-6449-6E6F-744E-656564454649", "-p", "rest,root-x86-64,ext4,root"]
+    for name in ("d.img", "d.qcow2", "d.vhdx", "d.vmdk", "d.vdi"):
+        platter("new", path(name), "--size", "200M", *words, "--from", top, env=EPOCH)
+        expect_equal(hashes(path(name) + "@root"), sha256(top), f"the hashes in {name}")
+        if name != "d.img":
+            platter("compare", path("d.img"), path(name))
+    table = lib.json.loads(run(["sfdisk", "-J", path("d.img")]).out)["partitiontable"]
+    expect_equal([(p["start"] * 512 / MIB, p["size"] * 512 / MIB) for p in table["partitions"]],
+                 [(1, 64), (65, 20), (85, 10), (95, 104)], "places")
+    expect_equal([p["type"][:8] for p in table["partitions"]], ["C12A7328", "0657FD6D", "21686148", "4F68BCE3"], "types")
+    expect_equal([p.get("name", "") for p in table["partitions"]], ["ESP", "", "", "root"], "names")
+    run(["sgdisk", "-v", path("d.img")])
+    platter("new", path("m.img"), "--table", "mbr", "-p", "20M,,fat16", "-p", "8M,swap", "-p", "9M,83,ext2", "-p", "9M,af")
+    table = lib.json.loads(run(["sfdisk", "-J", path("m.img")]).out)["partitiontable"]
+    expect_equal((table["label"], [p["type"] for p in table["partitions"]]), ("dos", ["c", "82", "83", "af"]), "an MBR")
+
+
+def test_disks_reproducible():
+    """With SOURCE_DATE_EPOCH two runs give the same bytes."""
+    top = small_tree()
+    words = ["-p", "64M,efi,fat32,ESP," + top, "-p", "40M,,ext4,root", "-p", "32M,,squashfs,," + top, "-p", "32M,,erofs,," + top, "-p", "9M,,swap",
+             "--from", top]
+    platter("new", path("1.img"), *words, env=EPOCH)
+    time.sleep(1.1)
+    platter("new", path("2.img"), *words, env=EPOCH)
+    run(["cmp", path("1.img"), path("2.img")])
+
+
+def test_wrong_disks():
+    """What cannot be is refused, with nothing left behind."""
+    top = small_tree()
+    for code, words in {"EINVAL": [["-p", "8M,nosuch"], ["-p", "8M,,nosuch"], ["-p", "rest"], ["--size", "9M", "--from", top],
+                                   ["-p", "rest", "-p", "rest", "--size", "99M"], ["--table", "mbr", "-p", "8M,msreserved"]],
+                        "ENOSPC": [["--size", "9M", "-p", "8M"]],
+                        "EFBIG": [["--table", "mbr", *["-p", "1M"] * 5]],
+                        "ENOENT": [["--size", "9M", "--fs", "ext4", "--from", path("none")]],
+                        "EIO": [["--size", "64K", "--fs", "ext4", "--from", top]]}.items():
+        for w in words:
+            r = platter("new", path("d.img"), "--json", *w, status=3).json()
+            expect_equal(r["error"]["code"], code, f"{w}: {r}")
+            expect_equal([n for n in os.listdir(lib.folder()) if "d.img" in n or "platter" in n], [], f"left by {w}")
+    platter("new", path("d.img"), status=3)
+    platter("new", path("d.img"), "-p", "x", status=2)
+    platter("new", path("d.img"), "--size", "9M", "--append", "x", status=2)
+
+
+def test_missing_program():
+    """A program that is not there is named, with the package that has it."""
+    r = platter("new", path("d.img"), "--size", "9M", "--fs", "hfs+", "--json", status=3).json()
+    if shutil.which("mkfs.hfsplus"):
+        lib.skip("mkfs.hfsplus is installed")
+    expect_equal(r["error"]["code"], "ENOENT", "the code")
+    expect("mkfs.hfsplus" in r["error"]["message"] and "hfsprogs" in r["error"]["hint"], f"{r}")
