@@ -134,9 +134,15 @@ tell(const struct arguments *args, const char *target, const char *kind,
 
 /* ---- discs ---- */
 
+enum kind {
+	KIND_DISC,
+	KIND_DMG,
+	KIND_DISK
+};
+
 static int
-make_disc(const struct arguments *args, const char *target, const struct weights *weights,
-	  const char *const *exclude, size_t nr_exclude)
+make_disc(const struct arguments *args, enum kind kind, const char *target,
+	  const struct weights *weights, const char *const *exclude, size_t nr_exclude)
 {
 	const struct option_value *o = args->option;
 	const struct platter_iso_options options = {
@@ -167,17 +173,31 @@ make_disc(const struct arguments *args, const char *target, const struct weights
 		.no_sync = o[OPT_NO_SYNC].given,
 		.threads = (unsigned)o[OPT_THREADS].number,
 	};
+	const struct platter_create_options image = {
+		.size = sizeof image,
+		.format = o[OPT_FORMAT].text,
+		.options = args->pairs,
+		.nr_options = args->nr_pairs,
+		.overwrite = options.overwrite,
+		.no_sync = options.no_sync,
+		.threads = options.threads,
+	};
 	struct platter_author_result result = { 0 };
 	struct platter_error err = PLATTER_ERROR_INIT;
 	struct progress progress;
 	int r;
 
 	progress_start(&progress, args);
-	r = platter_author_iso(target, o[OPT_FROM].text, &options, &progress.job, &result, &err);
+	if (kind == KIND_DMG)
+		r = platter_author_dmg(target, o[OPT_FROM].text, &options, &image, &progress.job,
+				       &result, &err);
+	else
+		r = platter_author_iso(target, o[OPT_FROM].text, &options, &progress.job, &result,
+				       &err);
 	progress_end(&progress);
 	if (r < 0)
 		return report(args, &err, "cannot make '%s'", target);
-	tell(args, target, "disc", &result);
+	tell(args, target, kind == KIND_DMG ? "DMG" : "disc", &result);
 	return STATUS_DONE;
 }
 
@@ -277,22 +297,20 @@ command_new_disk(const struct arguments *args, const char *target)
 
 /* ---- the verb ---- */
 
-enum kind {
-	KIND_DISC,
-	KIND_DISK
-};
-
 /* What the options ask for; else what the name says. */
 static enum kind
 kind_of(const struct arguments *args, const char *target)
 {
-	static const enum option_id of_disks[] = { OPT_SIZE, OPT_TABLE,  OPT_PARTITION,
-						   OPT_FS,   OPT_FORMAT, OPT_OPTION };
-	const char *dot = strrchr(target, '.');
+	static const enum option_id of_disks[] = { OPT_SIZE, OPT_TABLE, OPT_PARTITION, OPT_FS };
+	const char *dot = strrchr(target, '.'), *format = args->option[OPT_FORMAT].text;
 
 	for (size_t i = 0; i < ARRAY_SIZE(of_disks); i++)
 		if (args->option[of_disks[i]].given)
 			return KIND_DISK;
+	if (format ? !strcmp(format, "dmg") : dot && !strcasecmp(dot, ".dmg"))
+		return KIND_DMG;
+	if (format || args->nr_pairs)
+		return KIND_DISK;
 	if (!strcmp(target, "-") || (dot && (!strcasecmp(dot, ".iso") || !strcasecmp(dot, ".cdr"))))
 		return KIND_DISC;
 	return KIND_DISK;
@@ -318,7 +336,7 @@ refuse_others(const struct arguments *args)
 }
 
 static int
-command_new_disc(const struct arguments *args, const char *target)
+command_new_disc(const struct arguments *args, enum kind kind, const char *target)
 {
 	AUTOFREE const char **exclude = NULL;
 	struct weights weights = { 0 };
@@ -331,7 +349,7 @@ command_new_disc(const struct arguments *args, const char *target)
 		return report_usage(args, "out of memory");
 	status = take_weights(args, &weights);
 	if (status == STATUS_DONE)
-		status = make_disc(args, target, &weights, exclude, nr_exclude);
+		status = make_disc(args, kind, target, &weights, exclude, nr_exclude);
 	weights_done(&weights);
 	return status;
 }
@@ -340,13 +358,15 @@ int
 command_new(const struct arguments *args)
 {
 	const char *target = args->operands[0];
+	enum kind kind;
 	int status;
 
 	if (!strcmp(target, "-") && isatty(STDOUT_FILENO))
 		return report_usage(args,
 				    "standard output is a terminal; an image would garble it");
-	if (kind_of(args, target) == KIND_DISC)
-		return command_new_disc(args, target);
+	kind = kind_of(args, target);
+	if (kind != KIND_DISK)
+		return command_new_disc(args, kind, target);
 	status = refuse_others(args);
 	return status ? status : command_new_disk(args, target);
 }

@@ -108,6 +108,18 @@ PLATTER_API int platter_author_iso(const char *target, const char *from,
 				   struct platter_progress *progress,
 				   struct platter_author_result *ret, struct platter_error *err);
 
+/*
+ * Make the DMG `target` of a folder: what a Mac mounts, and copies files from.  What is in it is a disc of
+ * ISO 9660 and HFS+, as `disc` says (it may be NULL; hfsplus is implied); `image` (may be NULL) says
+ * how the DMG is written, as platter_create() takes it; its format is "dmg" if it names none.
+ * Errors: those of platter_author_iso() and platter_create().
+ */
+PLATTER_API int platter_author_dmg(const char *target, const char *from,
+				   const struct platter_iso_options *disc,
+				   const struct platter_create_options *image,
+				   struct platter_progress *progress,
+				   struct platter_author_result *ret, struct platter_error *err);
+
 /* A partition to be made. */
 struct platter_new_partition {
 	uint64_t size; /* bytes, rounded up to 1 MiB; 0: the rest, for one of them */

@@ -4,6 +4,7 @@
 
 #include "api.h"
 #include "disk-image.h"
+#include "dmg.h"
 #include "iso.h"
 #include "mkfs.h"
 #include "progress.h"
@@ -25,6 +26,32 @@ platter_author_iso(const char *target, const char *from, const struct platter_is
 		return r;
 	pl_meter_start(&clock, NULL, "", 0);
 	r = pl_author_iso(target, from, &o, progress, &result, err);
+	result.seconds = pl_meter_seconds(&clock);
+	if (ret)
+		*ret = result;
+	return r;
+}
+
+int
+platter_author_dmg(const char *target, const char *from, const struct platter_iso_options *disc,
+		   const struct platter_create_options *image, struct platter_progress *progress,
+		   struct platter_author_result *ret, struct platter_error *err)
+{
+	struct platter_author_result result = { 0 };
+	struct platter_create_options how;
+	struct platter_iso_options o;
+	struct pl_meter clock;
+	int r;
+
+	if (!target || !*target || !from || !*from)
+		return pl_invalid(err, "no target, or no folder, to make a disk image of");
+	r = pl_api_options(&o, sizeof o, disc, err);
+	if (r == 0)
+		r = pl_api_options(&how, sizeof how, image, err);
+	if (r < 0)
+		return r;
+	pl_meter_start(&clock, NULL, "", 0);
+	r = pl_author_dmg(target, from, &o, &how, progress, &result, err);
 	result.seconds = pl_meter_seconds(&clock);
 	if (ret)
 		*ret = result;
