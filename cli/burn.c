@@ -56,7 +56,7 @@ fill_options(const struct arguments *args, const struct platter_drive_info *info
 		.simulate = o[OPT_SIMULATE].given,
 		.verify = o[OPT_VERIFY].given,
 		.multi = o[OPT_MULTI].given,
-		.append = o[OPT_APPEND].given,
+		.append = o[OPT_ADD_SESSION].given,
 		.close = o[OPT_CLOSE].given,
 		.format = o[OPT_FORMAT_DISC].given,
 	};

@@ -118,8 +118,8 @@ const struct option_info option_table[NR_OPTIONS] = {
 	[OPT_FORMAT_DISC] = { "format", 0, OPTION_FLAG, NULL, NULL, "format the disc first" },
 	[OPT_MULTI] = { "multi", 0, OPTION_FLAG, NULL, NULL,
 			"leave the disc open for another session" },
-	[OPT_APPEND] = { "append", 0, OPTION_FLAG, NULL, NULL,
-			 "add a session behind those on the disc" },
+	[OPT_ADD_SESSION] = { "append", 0, OPTION_FLAG, NULL, NULL,
+			      "add a session behind those on the disc" },
 	[OPT_CLOSE] = { "close", 0, OPTION_FLAG, NULL, NULL,
 			"close the disc: nothing can be added to it any more" },
 	[OPT_EJECT] = { "eject", 0, OPTION_FLAG, NULL, NULL, "open the tray in the end" },
@@ -157,7 +157,8 @@ const struct option_info option_table[NR_OPTIONS] = {
 	[OPT_BOOT_GRUB2] = { "boot-grub2", 0, OPTION_FLAG, NULL, NULL,
 			     "that of --boot-bios and --isohybrid is GRUB 2's" },
 	[OPT_NO_BOOT_TABLE] = { "no-boot-table", 0, OPTION_FLAG, NULL, NULL,
-				"leave that of --boot-bios unchanged: it is not ISOLINUX's or GRUB's" },
+				"leave that of --boot-bios unchanged: it is not ISOLINUX's or "
+				"GRUB's" },
 	[OPT_ISOHYBRID] = { "isohybrid", 0, OPTION_TEXT, "FILE", NULL,
 			    "boot from a stick too: ISOLINUX's isohdpfx.bin" },
 	[OPT_APPEND] = { "append", 0, OPTION_TEXT, "OLD", NULL,
@@ -167,7 +168,8 @@ const struct option_info option_table[NR_OPTIONS] = {
 	[OPT_TABLE] = { "table", 0, OPTION_CHOICE, "KIND", "gpt|mbr",
 			"partition table of a new disk: gpt or mbr" },
 	[OPT_PARTITION] = { "partition", 'p', OPTION_LIST, "SIZE,TYPE,FS,LABEL,FROM", NULL,
-			    "a partition; SIZE may be 'rest', what follows may be empty or left out" },
+			    "a partition; SIZE may be 'rest', what follows may be empty or left "
+			    "out" },
 	[OPT_FS] = { "fs", 0, OPTION_TEXT, "NAME", NULL,
 		     "file system of a new disk without partitions: ext4, fat32, ..." },
 	[OPT_NEWER] = { "newer", 0, OPTION_TEXT, "WHEN", NULL,
@@ -201,10 +203,10 @@ static const enum option_id clone_options[] = { OPT_YES,    OPT_WIPE_REST,    OP
 						OPT_FORCE,  OPT_SPARSE,       OPT_THREADS,
 						READING,    COMMON_WITH_WORK, OPT_HELP };
 static const enum option_id list_options[] = { COMMON, OPT_HELP };
-static const enum option_id burn_options[] = { OPT_YES,    OPT_SPEED, OPT_SIMULATE,
-					       OPT_VERIFY, OPT_BLANK, OPT_FORMAT_DISC,
-					       OPT_APPEND, OPT_MULTI, OPT_CLOSE,
-					       OPT_EJECT,  READING,   COMMON_WITH_WORK,
+static const enum option_id burn_options[] = { OPT_YES,         OPT_SPEED, OPT_SIMULATE,
+					       OPT_VERIFY,      OPT_BLANK, OPT_FORMAT_DISC,
+					       OPT_ADD_SESSION, OPT_MULTI, OPT_CLOSE,
+					       OPT_EJECT,       READING,   COMMON_WITH_WORK,
 					       OPT_HELP };
 static const enum option_id rip_options[] = {
 	OPT_RETRIES, OPT_FORMAT, OPT_OPTION, OPT_COMPRESS, OPT_SPARSE, OPT_SPLIT,        OPT_HASH,
@@ -238,16 +240,17 @@ static const enum option_id extract_options[] = { OPT_FOLDER,       OPT_FORCE,  
 						  COMMON_WITH_WORK, OPT_HELP };
 static const enum option_id export_options[] = { OPT_TAR, READING, OPT_QUIET, OPT_PROGRESS,
 						 OPT_HELP };
-static const enum option_id new_options[] = {
-	OPT_FROM,          OPT_LABEL,     OPT_EXCLUDE,      OPT_FORCE,         OPT_NO_SYNC,
-	OPT_SIZE,          OPT_TABLE,     OPT_PARTITION,    OPT_FS,            OPT_FORMAT,
-	OPT_OPTION,
-	OPT_THREADS,       OPT_PUBLISHER, OPT_PREPARER,     OPT_APPLICATION,   OPT_SYSTEM,
-	OPT_VOLUME_SET,    OPT_HFSPLUS,   OPT_NO_ROCK_RIDGE, OPT_NO_JOLIET,    OPT_UDF,
-	OPT_XATTRS,        OPT_WEIGHT,    OPT_SORT_WEIGHTS, OPT_BOOT_BIOS,     OPT_BOOT_UEFI,
-	OPT_BOOT_GRUB2,    OPT_NO_BOOT_TABLE, OPT_ISOHYBRID, OPT_APPEND,       OPT_LIKE,
-	COMMON_WITH_WORK,  OPT_HELP
-};
+static const enum option_id new_options[] = { OPT_FROM,          OPT_LABEL,        OPT_EXCLUDE,
+					      OPT_FORCE,         OPT_NO_SYNC,      OPT_SIZE,
+					      OPT_TABLE,         OPT_PARTITION,    OPT_FS,
+					      OPT_FORMAT,        OPT_OPTION,       OPT_THREADS,
+					      OPT_PUBLISHER,     OPT_PREPARER,     OPT_APPLICATION,
+					      OPT_SYSTEM,        OPT_VOLUME_SET,   OPT_HFSPLUS,
+					      OPT_NO_ROCK_RIDGE, OPT_NO_JOLIET,    OPT_UDF,
+					      OPT_XATTRS,        OPT_WEIGHT,       OPT_SORT_WEIGHTS,
+					      OPT_BOOT_BIOS,     OPT_BOOT_UEFI,    OPT_BOOT_GRUB2,
+					      OPT_NO_BOOT_TABLE, OPT_ISOHYBRID,    OPT_APPEND,
+					      OPT_LIKE,          COMMON_WITH_WORK, OPT_HELP };
 static const enum option_id df_options[] = { READING, COMMON, OPT_HELP };
 static const enum option_id cat_options[] = { OPT_STREAM, READING, OPT_HELP };
 static const enum option_id hash_options[] = { OPT_HASH, OPT_RECURSIVE, READING, COMMON_WITH_WORK,
@@ -400,15 +403,18 @@ const struct verb verb_table[] = {
 	  "  platter hash -R disk.qcow2@2:/home\n",
 	  hash_options },
 	{ "new", "TARGET", 1, 1, "make a disc, a DMG or a disk, filled with files",
-	  "TARGET.iso is a disc with the files in FOLDER, TARGET.dmg what a Mac opens; any other an\n"
-	  "image of a disk of --size with --partition after --partition, or one file system (--fs).\n"
+	  "TARGET.iso is a disc with the files in FOLDER, TARGET.dmg what a Mac opens; any other "
+	  "an\n"
+	  "image of a disk of --size with --partition after --partition, or one file system "
+	  "(--fs).\n"
 	  "It appears under its name only when it is whole.  With SOURCE_DATE_EPOCH set, the same\n"
 	  "files give the same bytes.\n",
 	  "  platter new disc.iso --from folder --label BACKUP\n"
 	  "  platter new live.iso --from live --boot-bios isolinux/isolinux.bin \\\n"
 	  "      --isohybrid /usr/lib/ISOLINUX/isohdpfx.bin --boot-uefi boot/efi.img\n"
 	  "  platter new new.iso --from changed --like old.iso\n"
-	  "  platter new disk.qcow2 --size 8G -p 512M,efi,fat32,ESP,esp -p rest,linux,ext4,root \\\n"
+	  "  platter new disk.qcow2 --size 8G -p 512M,efi,fat32,ESP,esp -p rest,linux,ext4,root "
+	  "\\\n"
 	  "      --from root\n"
 	  "  platter new stick.img --size 1G --fs fat32 --label STICK --from folder\n",
 	  new_options },

@@ -86,7 +86,7 @@ enum option_id {
 	OPT_BLANK,
 	OPT_FORMAT_DISC,
 	OPT_MULTI,
-	OPT_APPEND,
+	OPT_ADD_SESSION,
 	OPT_CLOSE,
 	OPT_EJECT,
 	OPT_RETRIES,
@@ -110,6 +110,7 @@ enum option_id {
 	OPT_BOOT_GRUB2,
 	OPT_NO_BOOT_TABLE,
 	OPT_ISOHYBRID,
+	OPT_APPEND,
 	OPT_LIKE,
 	OPT_TABLE,
 	OPT_PARTITION,
@@ -176,7 +177,8 @@ struct arguments {
 	size_t nr_pairs;
 	const char **parents;
 	size_t nr_parents;
-	struct listed_option *listed; /* of the kind OPTION_LIST, in the order that they were given */
+	struct listed_option
+		*listed; /* of the kind OPTION_LIST, in the order that they were given */
 	size_t nr_listed;
 	int argc;
 	char **argv; /* as given, argv[0] the verb */

@@ -21,9 +21,8 @@ extern "C" {
 struct platter_progress_event {
 	/*
 	 * "copying", "verifying", "comparing", "checking", "reading", "hashing", "measuring",
-	 * "merging", "compacting", "extracting", "exporting", "burning", "blanking", "formatting",
-	 * "closing"
-	 * "merging", "compacting", "extracting", "exporting", "writing"
+	 * "merging", "compacting", "extracting", "exporting", "writing", "burning", "blanking",
+	 * "formatting", "closing"
 	 */
 	const char *phase;
 	uint64_t done;  /* bytes of the disk dealt with in this phase */

@@ -31,6 +31,8 @@ def is_vmdk(s):
 def is_dmg(s):
     """Apple's disk images, also one without a trailer, which is raw; those that are encrypted are not among them."""
     return s.kind in ("containers", "filesystems") and re.search(r"\.dmg(\.|$)", s.name) is not None
+
+
 def is_disc_wrapper(s):
     """Compressed images of discs."""
     return s.kind == "containers" and s.name.endswith((".cso", ".zso", ".dax", ".isz", ".ecm", ".daa", ".uif"))
@@ -183,6 +185,8 @@ def test_broken_dmg():
                 r = platter(*(words if len(words) > 1 else [*words, place]), status=(0, 1, 3), timeout=60)
                 expect(r.rss < 128 << 20, f"{words}: {r.rss >> 20} MiB")
         yield s.name, attempt
+
+
 def test_disc_wrappers():
     """Compressed images of discs read as the manifest says: size and content."""
     yield from each(is_disc_wrapper)

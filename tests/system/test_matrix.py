@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every format that can be written, converted to every other at awkward sizes, and read back by
 programs that are not ours: qemu-img, 7zz where it knows the format, libvhdi where QEMU does not, and
-what Python makes of a CSO by its description."""
-readers of our own making in another language where nobody does."""
+readers in Python, made by the description, where nobody does."""
 import os
 
 import disc_wrappers
@@ -115,13 +114,13 @@ def disk(name, size, longer=0):
 
 
 def others_read(kind, image, raw):
-    """qemu-img, or 7zz or libvhdi, finds the same bytes and the same size."""
+    """qemu-img, or 7zz or libvhdi, or Python finds the same bytes and the same size."""
     if kind.format == "dmg" and not kind.qemu:
         seven_reads(kind, image, raw)
-    """qemu-img, or libvhdi, or Python finds the same bytes and the same size."""
+        return
     if kind.format in ("cso", "zso"):
         python_reads(image, raw)
-    """qemu-img, or libvhdi, finds the same bytes and the same size."""
+        return
     if kind.expand:
         kind.expand(image, path("expanded"))
         run(["cmp", path("expanded"), raw], timeout=200)

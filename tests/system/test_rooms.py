@@ -20,13 +20,12 @@ STANDS_ON = {
     "filesystems": ["util", "core", "codecs", "storage"],
     "devices": ["util", "core", "codecs", "storage", "formats", "partitions", "filesystems"],
     "jobs": ["util", "core", "codecs", "storage", "formats", "partitions", "filesystems", "drives", "devices"],
+    "authoring": ["util", "core", "codecs", "storage", "formats", "partitions", "filesystems", "drives", "devices", "jobs"],
 }
 # A header of each room that no other room has.
 HEADER = {"util": "bytes.h", "core": "disk.h", "codecs": "codec.h", "storage": "storage.h", "formats": "format.h",
-          "partitions": "scheme.h", "filesystems": "content.h", "drives": "drive.h", "devices": "guard.h", "jobs": "copy.h"}
-    "jobs": ["util", "core", "codecs", "storage", "formats", "partitions", "filesystems", "devices"],
-    "authoring": ["util", "core", "codecs", "storage", "formats", "partitions", "filesystems", "devices", "jobs"],
-          "partitions": "scheme.h", "filesystems": "content.h", "devices": "guard.h", "jobs": "copy.h", "authoring": "source.h"}
+          "partitions": "scheme.h", "filesystems": "content.h", "drives": "drive.h", "devices": "guard.h", "jobs": "copy.h",
+          "authoring": "source.h"}
 
 
 def compile_commands():
