@@ -84,26 +84,4 @@ pl_huffman_find(const struct pl_huffman *h, uint32_t next, unsigned *ret_length)
 	return -1;
 }
 
-/*
- * A match: `length` bytes again that stand `offset` bytes back.  The caller has checked that
- * offset is at most `at`, and that length bytes fit into the `size` bytes of `out`.
- */
-static inline void
-pl_copy_match(uint8_t *out, size_t at, size_t size, size_t offset, size_t length)
-{
-	const uint8_t *from = out + at - offset;
-	uint8_t *to = out + at;
-
-	if (offset >= 8 && size - at >= length + 8) {
-		/* Some bytes more, which are written again later. */
-		for (size_t i = 0; i < length; i += 8)
-			memcpy(to + i, from + i, 8);
-	} else if (offset == 1) {
-		memset(to, *from, length);
-	} else {
-		for (size_t i = 0; i < length; i++)
-			to[i] = from[i];
-	}
-}
-
 #endif

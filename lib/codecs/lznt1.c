@@ -9,7 +9,7 @@
  * ones are the length.  A header of 0 or the end of the input ends it; what is missing is zeros.
  */
 #include "codec.h"
-#include "huffman.h"
+#include "copy-match.h"
 
 #define CHUNK 4096
 
@@ -44,7 +44,7 @@ decode_chunk(const uint8_t *in, size_t in_size, uint8_t *out, size_t room, size_
 			if (offset > n)
 				return -1;
 			length = PL_MIN(length, room - n);
-			pl_copy_match(out, n, room, offset, length);
+			pl_copy_match(out + n, offset, length, room - n);
 			n += length;
 		}
 	}

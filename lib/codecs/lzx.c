@@ -13,6 +13,7 @@
  * Slots 0-2 mean the last three distances.
  */
 #include "codec.h"
+#include "copy-match.h"
 #include "huffman.h"
 #include "per-thread.h"
 
@@ -216,7 +217,7 @@ decode_block(struct context *c, struct input *in, unsigned kind, uint8_t *out, s
 		distance = take_distance(c, in, (unsigned)(symbol - 256) >> 3, kind);
 		if (!distance || distance > n || length > end - n)
 			return -1;
-		pl_copy_match(out, n, end, distance, length);
+		pl_copy_match(out + n, distance, length, end - n);
 		n += length;
 	}
 	return 0;

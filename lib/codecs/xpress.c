@@ -9,6 +9,7 @@
  * words of lengths stand between the words of bits: two of those are always taken ahead.
  */
 #include "codec.h"
+#include "copy-match.h"
 #include "huffman.h"
 #include "per-thread.h"
 
@@ -103,7 +104,7 @@ decode_symbols(const struct pl_huffman *h, struct input *in, uint8_t *out, size_
 		skip_bits(in, log);
 		if (offset > n || length > out_size - n)
 			return -1;
-		pl_copy_match(out, n, out_size, offset, length);
+		pl_copy_match(out + n, offset, length, out_size - n);
 		n += length;
 	}
 	return 0;
