@@ -6,12 +6,8 @@ static const struct {
 	const struct pl_codec *codec;
 	const char *alias; /* or NULL */
 } codecs[] = {
-	{ &pl_codec_zstd, NULL },
-	{ &pl_codec_zlib, "deflate" },
-	{ &pl_codec_bzip2, "bz2" },
-	{ &pl_codec_lzfse, NULL },
-	{ &pl_codec_lzvn, NULL },
-	{ &pl_codec_xz, "lzma" },
+	{ &pl_codec_zstd, NULL },  { &pl_codec_zlib, "deflate" }, { &pl_codec_bzip2, "bz2" },
+	{ &pl_codec_lzfse, NULL }, { &pl_codec_lzvn, NULL },      { &pl_codec_xz, "lzma" },
 };
 
 const struct pl_codec *
