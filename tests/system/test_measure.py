@@ -25,6 +25,7 @@ WAYS = {
     "cso": [[], ["-c=zlib:1"], ["-o", "version=2"], ["-o", "block_size=64K"]],
     "zso": [[], ["-o", "block_size=8K"]],
     "sparseimage": [[]],
+    "dmg": [[], ["-o", "format=UDBZ"], ["-o", "format=ULFO"], ["--compress=xz:1"], ["-o", "format=UDRO"]],
 }
 
 
