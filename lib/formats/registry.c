@@ -34,6 +34,7 @@
 	X(ecm)         \
 	X(daa)         \
 	X(uif)         \
+	X(dc42)        \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;
