@@ -82,7 +82,7 @@ KINDS = [
     Kind("dmg", "dmg"),
     Kind("dmg, bzip2", "dmg", "-o", "format=UDBZ", qemu=""),
     Kind("dmg, LZFSE", "dmg", "-o", "format=ULFO", qemu=""),
-    Kind("dmg, LZMA", "dmg", "--compress=xz:1", qemu=""),
+    Kind("dmg, LZMA", "dmg", "--compress=xz:0", qemu=""),
     Kind("dmg, plain", "dmg", "-o", "format=UDRO"),
     Kind("cso", "cso", qemu="", size=to(2048), seven=False),
     Kind("cso, 2", "cso", "-o", "version=2", "-o", "block_size=16K", qemu="", size=to(2048), seven=False),

@@ -26,6 +26,7 @@ WAYS = {
     "zso": [[], ["-o", "block_size=8K"]],
     "sparseimage": [[]],
     "dmg": [[], ["-o", "format=UDBZ"], ["-o", "format=ULFO"], ["--compress=xz:1"], ["-o", "format=UDRO"]],
+    "dmg": [[], ["-o", "format=UDBZ"], ["-o", "format=ULFO"], ["--compress=xz:0"], ["-o", "format=UDRO"]],
 }
 
 
