@@ -20,6 +20,7 @@
  *					the image that it holds
  *	disk.img.001			split raw images, by their first part
  *	disk.hdd			a disk of Parallels, by the folder of its DiskDescriptor.xml
+ *	backup.sparsebundle		a sparse bundle of Apple's, by its folder
  *	-				standard input, as a raw stream
  *
  * Keys: format=NAME opens that element as this format instead of looking;

@@ -108,6 +108,12 @@ struct pl_create_request {
 	int level;         /* INT_MIN: the codec's default */
 	struct pl_disk *like;       /* an image of this format whose identifiers to take, or NULL */
 	bool resume;                /* `file` may hold the part of an earlier run */
+	const char *codec;    /* NULL: do not compress; "": the format's default; "zstd", "zlib" */
+	int level;            /* INT_MIN: the codec's default */
+	struct pl_disk *like; /* an image of this format whose identifiers to take, or NULL */
+	bool resume;          /* `file` may hold the part of an earlier run */
+	bool measured;        /* only its length counts: nobody need be asked for a pass phrase */
+	bool dense; /* what of `file` is not written does not read as zeros, but after pl_resize() */
 	struct pl_related *related; /* to look at a backing file; NULL: none may be named */
 	struct pl_disc *disc;       /* what is written, see enum pl_takes; or NULL; borrowed */
 	const struct platter_track *track; /* if a track of it is all that is written */
@@ -242,6 +248,15 @@ struct pl_format {
 	bool wraps;
 	bool many_disks; /* a file may hold several: open() knows request->disk */
 	enum pl_takes takes;
+	/*
+	 * A folder that is a disk as a whole: the file in it that is opened, and what else must be
+	 * in it for that, or NULL.
+	 */
+	struct pl_bundle {
+		const char *file, *also;
+	} bundle;
+	bool creates_folder; /* create() makes such a folder; request->file is that file in it */
+	bool many_disks;     /* a file may hold several: open() knows request->disk */
 	const struct pl_disk_ops *disk_ops; /* what its disks have: tells whose a disk is */
 };
 

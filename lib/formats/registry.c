@@ -35,6 +35,20 @@
 	X(daa)         \
 	X(uif)         \
 	X(dc42)        \
+#define EACH_FORMAT(X)  \
+	X(qcow2)        \
+	X(qcow)         \
+	X(qed)          \
+	X(vhd)          \
+	X(vhdx)         \
+	X(vmdk)         \
+	X(vdi)          \
+	X(parallels)    \
+	X(prl_xml)      \
+	X(ova)          \
+	X(encrcdsa)     \
+	X(sparseimage)  \
+	X(sparsebundle) \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;

@@ -14,6 +14,7 @@
 #include "guard.h"
 #include "progress.h"
 #include "storage.h"
+#include "stored.h"
 
 /* Read at once, and looked at in blocks: smaller runs of zeros are not worth a hole. */
 #define PIECE MIB(4)
@@ -120,7 +121,7 @@ compact_in_place(struct pl_place *place, struct platter_progress *progress,
 		return pl_no_memory(err);
 	ret->size = place->disk->size;
 	ret->in_place = true;
-	ret->stored_before = pl_storage_allocated(place->storage);
+	ret->stored_before = pl_stored(place->disk);
 	pl_meter_start(&c.meter, progress, "compacting", place->disk->size);
 	r = check_sound(place->disk, err);
 	if (r == 0)
@@ -132,7 +133,7 @@ compact_in_place(struct pl_place *place, struct platter_progress *progress,
 	if (r == 0)
 		r = pl_flush(place->disk, err);
 	pl_meter_finish(&c.meter);
-	ret->stored_after = pl_storage_allocated(place->storage);
+	ret->stored_after = pl_stored(place->disk);
 	free(c.buf);
 	return r;
 }
@@ -165,6 +166,8 @@ compact_through_copy(struct pl_place *place, struct platter_progress *progress,
 	path = r == 0 ? realpath(name, NULL) : NULL;
 	if (r == 0 && !path)
 		r = pl_fail_errno(err, -errno, "open '%s'", name);
+	if (r == 0 && format->creates_folder)
+		*strrchr(path, '/') = '\0';
 	return r == 0 ? pl_make_anew(place, path, progress, ret, err) : r;
 }
 

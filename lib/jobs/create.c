@@ -577,6 +577,7 @@ produce(struct creation *c, struct platter_copy_result *ret, struct platter_erro
 		.overwrite = o->overwrite,
 		.anew = c->again,
 		.direct = !o->no_sync, /* else the page cache is the quicker place */
+		.inside = c->format->creates_folder ? c->format->bundle.file : NULL,
 	};
 	int r = make_hasher(c, err);
 
@@ -718,6 +719,8 @@ pl_create_empty(const char *target, uint64_t size, const struct platter_create_o
 	int r;
 
 	r = pl_create_format(target, options, &c.format, err);
+	if (r == 0 && c.format->creates_folder)
+		how.inside = c.format->bundle.file;
 	if (r == 0)
 		r = pl_refuse_empty(c.format, err);
 	if (r == 0)

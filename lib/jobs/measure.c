@@ -69,6 +69,7 @@ layout_begin(struct measuring *m, uint64_t size, struct layout *l, struct platte
 	if (!l->related)
 		return err ? err->code : -ENOMEM;
 	request.file = l->file;
+	request.measured = true;
 	request.related = l->related;
 	r = pl_regions_of(m->source, m->format, &l->arena, &request, err);
 	if (r < 0)

@@ -54,14 +54,26 @@ struct parsed {
 	char *tail; /* what follows ':', from '/' on; NULL: nothing */
 };
 
-/* The file that stands for a folder which is a disk as a whole: a bundle of Parallels. */
+static bool
+holds(const char *folder, const char *name)
+{
+	PL_AUTOFREE char *path = pl_format("%s/%s", folder, name);
+	struct stat st;
+
+	return path && stat(path, &st) == 0;
+}
+
+/* The file that stands for a folder which is a disk as a whole, as a format says. */
 static char *
 file_of_bundle(const char *folder)
 {
-	PL_AUTOFREE char *path = pl_format("%s/DiskDescriptor.xml", folder);
-	struct stat st;
+	for (size_t i = 0; pl_formats[i]; i++) {
+		const struct pl_bundle *b = &pl_formats[i]->bundle;
 
-	return path && stat(path, &st) == 0 ? PL_STEAL(path) : NULL;
+		if (b->file && holds(folder, b->file) && (!b->also || holds(folder, b->also)))
+			return pl_format("%s/%s", folder, b->file);
+	}
+	return NULL;
 }
 
 static bool

@@ -7,6 +7,9 @@
 #include "leaf.h"
 #include "text.h"
 
+/* Files beside one that are counted by themselves: 64 TiB of 4 MiB each. */
+#define MAX_ENDS (16u << 20)
+
 struct count {
 	struct pl_disk disk;
 	uint64_t written;
@@ -15,7 +18,9 @@ struct count {
 	/* Of files beside another: see struct pl_storage_beside. */
 	char *tag;
 	uint64_t split; /* 0: one file */
-	uint64_t *ends; /* of files that end where they were written to; NULL: of others */
+	bool loose;     /* they end where they were written to */
+	uint64_t *ends; /* and this is where, of the first nr_ends of them */
+	uint64_t nr_ends;
 };
 
 static int
@@ -37,16 +42,34 @@ count_read(struct pl_disk *disk, void *buf, size_t n, uint64_t offset, struct pl
 	return nothing_to_read(disk, offset, err);
 }
 
+/* Room for the end of file `index`; without memory for it, it is not counted. */
+static bool
+reserve_end(struct count *c, uint64_t index)
+{
+	uint64_t nr = PL_MAX(index + 1, c->nr_ends * 2), *ends;
+
+	if (index < c->nr_ends)
+		return true;
+	if (index >= MAX_ENDS)
+		return false;
+	ends = pl_realloc_array(c->ends, (size_t)nr, sizeof *ends);
+	if (!ends)
+		return false;
+	memset(ends + c->nr_ends, 0, (size_t)(nr - c->nr_ends) * sizeof *ends);
+	c->ends = ends;
+	c->nr_ends = nr;
+	return true;
+}
+
 /* The file is at least so long now. */
 static void
 reach(struct count *c, uint64_t end)
 {
-	c->disk.size = PL_MAX(c->disk.size, end);
-	if (c->ends && end && (end - 1) / c->split < PL_MAX_PARTS) {
-		uint64_t *part = &c->ends[(end - 1) / c->split];
+	uint64_t index = c->split && end ? (end - 1) / c->split : 0;
 
-		*part = PL_MAX(*part, end - (end - 1) / c->split * c->split);
-	}
+	c->disk.size = PL_MAX(c->disk.size, end);
+	if (c->loose && end && reserve_end(c, index))
+		c->ends[index] = PL_MAX(c->ends[index], end - index * c->split);
 }
 
 static int
@@ -135,9 +158,9 @@ length_of(const struct count *c)
 {
 	uint64_t length = 0;
 
-	if (!c->ends)
+	if (!c->loose)
 		return c->disk.size;
-	for (size_t i = 0; i < PL_MAX_PARTS; i++)
+	for (size_t i = 0; i < c->nr_ends; i++)
 		length += c->ends[i];
 	return length;
 }
@@ -170,9 +193,8 @@ pl_count_beside(struct pl_disk *file, const struct pl_storage_beside *how, struc
 	c = count_of(disk);
 	c->split = how->split;
 	c->tag = strdup(how->tag);
-	if (how->loose && how->split)
-		c->ends = calloc(PL_MAX_PARTS, sizeof *c->ends);
-	if (!c->tag || (how->loose && how->split && !c->ends))
+	c->loose = how->loose && how->split;
+	if (!c->tag)
 		return pl_no_memory(err);
 	first->beside = c;
 	*ret = PL_STEAL(disk);

@@ -19,6 +19,7 @@ pl_leaf_free(struct pl_leaf *leaf)
 		pl_part_free(leaf->parts[i]);
 	free(leaf->parts);
 	free(leaf->output.target);
+	free(leaf->output.inside);
 	free(leaf->output.base);
 	free(leaf->output.ending);
 	if (leaf->output.beside)
@@ -445,6 +446,10 @@ pl_storage_allocated(struct pl_disk *disk)
 	struct pl_leaf *leaf = pl_leaf_of(disk);
 	uint64_t sum = 0;
 
+	if (pl_bands_allocated(disk, &sum))
+		return sum;
+	if (leaf && leaf->output.inside && !leaf->output.pending)
+		return pl_folder_allocated(leaf->output.target);
 	for (size_t i = 0; leaf && i < nr_parts(leaf); i++) {
 		struct pl_part *part = NULL;
 		struct stat st;
@@ -481,7 +486,9 @@ pl_storage_id(struct pl_disk *disk, size_t index, struct pl_file_id *ret)
 {
 	struct pl_leaf *leaf = pl_leaf_of(disk);
 
-	if (!leaf || index >= nr_parts(leaf))
+	if (!leaf)
+		return pl_bands_id(disk, index, ret);
+	if (index >= nr_parts(leaf))
 		return false;
 	*ret = leaf->parts[index]->id;
 	return true;

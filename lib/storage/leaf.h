@@ -14,7 +14,8 @@ struct pl_leaf;
 
 /* How a file that is being written gets its name; all NULL and false if it has one. */
 struct pl_output {
-	char *target; /* of the first part, owned; NULL: not ours to name */
+	char *target; /* of the first part or the folder, owned; NULL: not ours to name */
+	char *inside; /* of a folder: the name of the part in it, owned; else NULL */
 	char *base;   /* of a set of parts: their names without the number, owned */
 	char *ending; /* of files beside another: what follows the number, owned; else NULL */
 	struct pl_leaf *beside; /* the files that appear together with this one, owned, or NULL */
@@ -65,6 +66,17 @@ void pl_leaf_grown(struct pl_leaf *leaf, uint64_t size);
 
 /* output.c: make the parts of a set up to the one that holds byte `size` - 1. */
 int pl_output_add_parts(struct pl_leaf *leaf, uint64_t size, struct platter_error *err);
+
+/* folder.c: nothing is followed out of the folder */
+/* `but`: files of this name stay; NULL: none does. */
+int pl_folder_empty(const char *path, const char *but, struct platter_error *err);
+int pl_folder_remove(const char *path, struct platter_error *err);
+uint64_t pl_folder_allocated(const char *path); /* bytes of its files; UINT64_MAX unknown */
+
+/* bands.c: false if it is none */
+bool pl_bands_allocated(struct pl_disk *disk, uint64_t *ret);
+bool pl_bands_id(struct pl_disk *disk, size_t index,
+		 struct pl_file_id *ret); /* itself, its folder */
 
 /* count.c: files beside one that is only counted; NULL or -ENOTSUP: it is not one of those. */
 int pl_count_beside(struct pl_disk *file, const struct pl_storage_beside *how, struct pl_disk **ret,

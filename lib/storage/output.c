@@ -25,6 +25,8 @@ final_name(const struct pl_leaf *leaf, size_t index)
 {
 	const struct pl_output *o = &leaf->output;
 
+	if (o->inside)
+		return pl_format("%s/%s", o->target, o->inside);
 	if (!leaf->split)
 		return strdup(o->target);
 	if (o->ending)
@@ -41,9 +43,31 @@ exists_already(const char *path, struct platter_error *err)
 	return r;
 }
 
+/* By what name a part goes until it is whole. */
+static char *
+part_name(const struct pl_leaf *leaf, const char *final)
+{
+	const struct pl_output *o = &leaf->output;
+
+	return o->inside ? pl_format("%s" SUFFIX "/%s", o->target, o->inside)
+			 : pl_format("%s" SUFFIX, final);
+}
+
+/* Only a folder that is such an image may be replaced by one. */
+static int
+check_folder(const char *path, const char *inside, bool overwrite, struct platter_error *err)
+{
+	PL_AUTOFREE char *file = inside ? pl_format("%s/%s", path, inside) : NULL;
+	struct stat st;
+
+	if (!file || lstat(file, &st) < 0 || !S_ISREG(st.st_mode))
+		return pl_fail(err, -EISDIR, "'%s' is a folder", path);
+	return overwrite ? 0 : exists_already(path, err);
+}
+
 /* What stands under the final name may be replaced. */
 static int
-check_target(const char *path, bool overwrite, struct platter_error *err)
+check_target(const char *path, const char *inside, bool overwrite, struct platter_error *err)
 {
 	struct stat st;
 	int r;
@@ -53,7 +77,7 @@ check_target(const char *path, bool overwrite, struct platter_error *err)
 	if (S_ISLNK(st.st_mode) && stat(path, &st) < 0 && errno != ENOENT)
 		return pl_fail_errno(err, -errno, "create '%s'", path);
 	if (S_ISDIR(st.st_mode))
-		return pl_fail(err, -EISDIR, "'%s' is a folder", path);
+		return check_folder(path, inside, overwrite, err);
 	if (S_ISBLK(st.st_mode)) {
 		r = pl_invalid(err, "'%s' is a device, not an image file", path);
 		pl_hint(err, "to write an image to a device use 'platter restore'");
@@ -112,18 +136,44 @@ open_locked(const char *path, int *ret_fd, struct platter_error *err)
 	}
 }
 
+/* The folder that a part is to be in, which an earlier run may have left. */
+static int
+make_folder(const char *name, struct platter_error *err)
+{
+	PL_AUTOFREE char *copy = strdup(name);
+	struct stat st;
+
+	if (!copy)
+		return pl_no_memory(err);
+	if (mkdir(dirname(copy), 0777) == 0 ||
+	    (errno == EEXIST && lstat(copy, &st) == 0 && S_ISDIR(st.st_mode)))
+		return 0;
+	return open_failed(copy, -errno, err);
+}
+
+/* What an earlier run left beside the file that is locked now. */
+static int
+clear_folder(const struct pl_leaf *leaf, struct platter_error *err)
+{
+	PL_AUTOFREE char *folder = pl_format("%s" SUFFIX, leaf->output.target);
+
+	return folder ? pl_folder_empty(folder, leaf->output.inside, err) : pl_no_memory(err);
+}
+
 /* Only the first part of a set is locked: who has it has the set. */
 static int
 open_part(struct pl_leaf *leaf, size_t index, bool keep, struct platter_error *err)
 {
 	PL_AUTOFREE char *final = final_name(leaf, index);
-	PL_AUTOFREE char *name = final ? pl_format("%s" SUFFIX, final) : NULL;
+	PL_AUTOFREE char *name = final ? part_name(leaf, final) : NULL;
 	struct pl_part *part;
 	int fd, r;
 
 	if (!name)
 		return pl_no_memory(err);
-	r = leaf->output.ending ? check_target(final, leaf->output.overwrite, err) : 0;
+	r = leaf->output.ending ? check_target(final, NULL, leaf->output.overwrite, err) : 0;
+	if (r == 0 && leaf->output.inside)
+		r = make_folder(name, err);
 	if (r == 0)
 		r = open_locked(name, &fd, err);
 	if (r < 0)
@@ -235,6 +285,8 @@ open_all(struct pl_leaf *leaf, const struct pl_storage_create *how, struct platt
 
 	if (r == 0 && leaf->split)
 		r = find_more_parts(leaf, how->resume, err);
+	if (r == 0 && leaf->output.inside)
+		r = clear_folder(leaf, err);
 	if (r < 0)
 		return r;
 	pl_leaf_ready(leaf, true);
@@ -305,15 +357,19 @@ int
 pl_storage_create(const char *path, const struct pl_storage_create *how, struct pl_disk **ret,
 		  struct platter_error *err)
 {
-	PL_AUTOFREE char *base = NULL, *target = NULL;
+	PL_AUTOFREE char *base = NULL, *target = NULL, *inside = NULL;
 	struct pl_leaf *leaf;
 	int r;
 
+	if (how->inside && strcmp(path, "-") == 0)
+		return pl_invalid(err, "an image that is a folder cannot go to standard output");
 	if (strcmp(path, "-") == 0)
 		return how->split ? pl_invalid(err, "standard output cannot be split into parts")
 				  : create_on_output(ret, err);
 	if (!path[0] || path[strlen(path) - 1] == '/')
 		return pl_invalid(err, "'%s' is not the name of a file", path);
+	if (how->inside && how->split)
+		return pl_invalid(err, "an image that is a folder cannot be cut into parts too");
 	if (how->split > INT64_MAX / PL_MAX_PARTS)
 		return pl_invalid(err, "parts of %" PRIu64 " bytes are too large", how->split);
 	if (how->split) {
@@ -324,15 +380,17 @@ pl_storage_create(const char *path, const struct pl_storage_create *how, struct 
 	} else {
 		target = strdup(path);
 	}
-	if (!target)
+	inside = how->inside ? strdup(how->inside) : NULL;
+	if (!target || (how->inside && !inside))
 		return pl_no_memory(err);
-	r = check_target(target, how->overwrite, err);
+	r = check_target(target, inside, how->overwrite, err);
 	if (r == 0)
 		r = pl_leaf_new(target, how->split ? PL_MAX_PARTS : 1, &leaf, err);
 	if (r < 0)
 		return r;
 	leaf->split = how->split;
 	leaf->output = (struct pl_output){ .target = PL_STEAL(target),
+					   .inside = PL_STEAL(inside),
 					   .base = PL_STEAL(base),
 					   .overwrite = how->overwrite,
 					   .anew = how->overwrite && how->anew,
@@ -548,6 +606,62 @@ rename_new(const char *from, const char *to)
 	return rename(from, to) < 0 ? -errno : 0;
 }
 
+/*
+ * Exchange the folder `from` for what is at `to`, and remove that.  Where the file system cannot
+ * exchange, there is neither for a moment.
+ */
+static int
+replace_with_folder(const char *from, const char *to)
+{
+	PL_AUTOFREE char *old = NULL;
+	struct stat st;
+	int r = 0;
+
+	if (rename(from, to) == 0)
+		return 0;
+	if (errno != ENOTEMPTY && errno != EEXIST && errno != ENOTDIR)
+		return -errno;
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) == 0) {
+		old = strdup(from);
+	} else {
+		old = pl_format("%s.old" SUFFIX, to);
+		if (!old || rename(to, old) < 0 || rename(from, to) < 0)
+			return old ? -errno : -ENOMEM;
+	}
+	if (!old)
+		return -ENOMEM;
+	if (lstat(old, &st) == 0)
+		r = S_ISDIR(st.st_mode) ? pl_folder_remove(old, NULL)
+		    : unlink(old) < 0   ? -errno
+					: 0;
+	return r;
+}
+
+/* The folder of an image gets its name. */
+static int
+name_folder(struct pl_leaf *leaf, bool sync, struct platter_error *err)
+{
+	PL_AUTOFREE char *name = pl_format("%s" SUFFIX, leaf->output.target);
+	char *final = final_name(leaf, 0);
+	int r = name && final ? 0 : pl_no_memory(err);
+
+	if (r == 0 && sync)
+		r = sync_folder(leaf->parts[0]->path, err);
+	if (r == 0) {
+		r = leaf->output.overwrite ? replace_with_folder(name, leaf->output.target)
+					   : rename_new(name, leaf->output.target);
+		if (r < 0)
+			r = rename_failed(name, leaf->output.target, r, err);
+	}
+	if (r < 0) {
+		free(final);
+		return r;
+	}
+	free(leaf->parts[0]->path);
+	leaf->parts[0]->path = final;
+	return 0;
+}
+
 static int
 name_part(struct pl_leaf *leaf, size_t index, struct platter_error *err)
 {
@@ -630,6 +744,8 @@ name_all(struct pl_leaf *leaf, bool sync, struct platter_error *err)
 {
 	int r = leaf->split ? clear_old_set(leaf, err) : 0;
 
+	if (leaf->output.inside)
+		return name_folder(leaf, sync, err);
 	if (r == 0 && leaf->output.beside)
 		r = name_all_beside(leaf, sync, err);
 	for (size_t i = leaf->nr_parts - 1; i > 0 && r == 0; i--)
@@ -641,6 +757,21 @@ name_all(struct pl_leaf *leaf, bool sync, struct platter_error *err)
 	return r;
 }
 
+/* The folder alone: what is in it can be reached only through it. */
+static int
+mode_of_folder(struct pl_leaf *leaf, const struct stat *st, struct platter_error *err)
+{
+	PL_AUTOFREE char *folder = pl_storage_folder(&leaf->disk);
+	mode_t mode = st->st_mode & 07777;
+
+	if (!folder)
+		return pl_no_memory(err);
+	if (chown(folder, st->st_uid, st->st_gid) < 0 && chown(folder, (uid_t)-1, st->st_gid) < 0)
+		mode &= 07707;
+	return chmod(folder, mode) < 0 ? pl_fail_errno(err, -errno, "set the mode of '%s'", folder)
+				       : 0;
+}
+
 int
 pl_storage_mode_like(struct pl_disk *disk, const char *path, struct platter_error *err)
 {
@@ -650,6 +781,8 @@ pl_storage_mode_like(struct pl_disk *disk, const char *path, struct platter_erro
 
 	if (stat(path, &st) < 0)
 		return pl_fail_errno(err, -errno, "look at '%s'", path);
+	if (leaf && leaf->output.inside && S_ISDIR(st.st_mode))
+		return mode_of_folder(leaf, &st, err);
 	for (size_t i = 0; leaf && i < leaf->nr_parts && r == 0; i++) {
 		mode_t mode = st.st_mode & 07777;
 		struct pl_part *part = NULL;
@@ -699,6 +832,13 @@ pl_storage_abandon(struct pl_disk *disk, bool keep)
 	if (!leaf || !leaf->output.pending)
 		return;
 	leaf->output.pending = false;
+	if (leaf->output.inside && leaf->output.target) {
+		PL_AUTOFREE char *folder = pl_storage_folder(&leaf->disk);
+
+		if (folder)
+			pl_folder_remove(folder, NULL);
+		return;
+	}
 	if (keep)
 		return;
 	if (leaf->output.beside) {

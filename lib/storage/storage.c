@@ -159,6 +159,9 @@ pl_storage_writers(struct pl_disk *disk)
 {
 	const struct pl_leaf *leaf = pl_leaf_of(disk);
 
+	/* What is no file has work of its own to do, on any thread. */
+	if (!disk->ops->read)
+		return disk->ops->parallel_writes ? UINT_MAX : 1;
 	return leaf && leaf->nr_parts && (leaf->parts[0]->direct_writes || leaf->parts[0]->device)
 		       ? UINT_MAX
 		       : 1;

@@ -40,6 +40,12 @@ struct pl_storage_create {
 	 */
 	bool anew;
 	bool direct; /* write past the page cache where the file system can: large images */
+	/*
+	 * PATH is a folder, and this the file in it that is written; others go beside that, see
+	 * pl_storage_put_beside().  All of it is PATH.part/ until committed.  What is replaced may
+	 * be a folder with such a file, which goes with all that is in it.  NULL: PATH is a file.
+	 */
+	const char *inside;
 };
 
 /*
@@ -82,6 +88,43 @@ char *pl_storage_beside_path(struct pl_disk *file, size_t index);
 
 /* The path by which one of them, to be called `path`, is reached now; NULL: it is none. */
 const char *pl_storage_beside_now(struct pl_disk *file, const char *path);
+
+/* The folder that the file behind a disk is in, malloc()ed; NULL: there is none, or no memory. */
+char *pl_storage_folder(struct pl_disk *file);
+
+/*
+ * Put a file of these bytes beside `file`, or in place of the one that has this name: it is whole
+ * and on stable storage under it, or not there.  Beside one that is counted it is counted.
+ */
+int pl_storage_put_beside(struct pl_disk *file, const char *name, const void *bytes, size_t n,
+			  struct platter_error *err);
+
+/*
+ * A disk of `size` bytes cut into files of a folder, which are named by their numbers in lower-case
+ * hexadecimal.  What is not there reads as zeros, and so does what follows the end of one that is
+ * shorter than band_size; a longer one is an error where it is read.  Files are made when they are
+ * written to, and go when all of them is zeroed and may be unmapped.  pl_resize() removes what lies
+ * behind the end, old or new.  It is for whoever has the folder to itself.
+ */
+int pl_storage_bands(const char *folder, uint64_t band_size, uint64_t size, bool writable,
+		     struct pl_disk **ret, struct platter_error *err);
+
+/*
+ * The same in a new folder of this name beside `file`, which is one that was created.  Beside one
+ * that is counted it is counted.
+ */
+int pl_storage_create_bands(struct pl_disk *file, const char *name, uint64_t band_size,
+			    uint64_t size, struct pl_disk **ret, struct platter_error *err);
+
+/* Where what is stored of the band that holds `offset` ends; its start if it is not there. */
+int pl_storage_band_end(struct pl_disk *disk, uint64_t offset, uint64_t *ret,
+			struct platter_error *err);
+
+/* Tell of every file, in the order of their numbers; length UINT64_MAX: it is no regular file. */
+int pl_storage_each_band(struct pl_disk *disk,
+			 int (*each)(void *closure, uint64_t number, uint64_t length,
+				     struct platter_error *err),
+			 void *closure, struct platter_error *err);
 
 /*
  * A growable file that keeps nothing of what is written to it but how long it is and how much

@@ -88,6 +88,7 @@ KINDS = [
     Kind("cso, 2", "cso", "-o", "version=2", "-o", "block_size=16K", qemu="", size=to(2048), seven=False),
     Kind("zso", "zso", qemu="", size=to(2048), seven=False),
     Kind("sparseimage", "sparseimage", seven=False, most=0xffffffff * MIB, expand=sparse.expand_sparseimage),
+    Kind("sparsebundle", "sparsebundle", seven=False, expand=sparse.expand_sparsebundle),
 ]
 
 
@@ -164,7 +165,7 @@ def seven_reads(kind, image, raw):
 
 def convert_and_read(a, b, size):
     """Convert a disk of that size to `a` and on to `b`, which others then read as it should be."""
-    middle, end = path("middle"), path("end")
+    middle, end = path("middle-" + a.format), path("end-" + b.format)
     expected_middle = a.size(to(SECTOR)(size))
     a.make(disk("disk", size), middle)
     b.make(f"{middle}?format={a.format}", end)
@@ -192,14 +193,14 @@ def test_every_format_to_every_other():
     for a in KINDS:
         for size in SMALL:
             def attempt(a=a, size=size):
-                first = path("first")
+                first = path("first-" + a.format)
                 a.make(disk("disk", size), first)
                 first_size = a.size(size)
                 expected = disk("expected", size, first_size)
                 others_read(a, first, expected)
                 seven_reads(a, first, expected)
                 for b in KINDS:
-                    second = path("second")
+                    second = path("second-" + b.format)
                     b.make(f"{first}?format={a.format}", second)
                     os.truncate(expected, b.size(first_size))
                     others_read(b, second, expected)
@@ -246,7 +247,7 @@ def large(kind, size, whole):
     """Make it, read it back ourselves, and by qemu-img: `whole`, or where it takes too long only what is stored."""
     runs = large_runs(size)
     raw = lib.make_raw("disk", size, runs)
-    image, back = path("image"), path("back")
+    image, back = path("image-" + kind.format), path("back")
     made = kind.make(raw, image, timeout=100)
     expect(made.rss <= 256 * MIB, f"{kind.name}: {made.rss >> 20} MiB to write")
     r = platter("compare", raw, f"{image}?format={kind.format}", timeout=100)
@@ -269,7 +270,7 @@ def large(kind, size, whole):
 # and asks for each grain of a VMDK.
 LARGE = {"qcow2": (64 * TIB, True), "qcow2, zstd": (64 * TIB, True), "vhd": (VHD_MOST, True), "vhd, fixed": (VHD_MOST, True),
          "vhdx": (VHDX_MOST, False), "vhdx, fixed": (VHDX_MOST, False),
-         "vmdk": (64 * TIB, False), "vmdk, stream": (64 * TIB, False), "vdi": (64 * TIB, False), "parallels": (64 * TIB, False), "sparseimage": (14 * TIB, False)}
+         "vmdk": (64 * TIB, False), "vmdk, stream": (64 * TIB, False), "vdi": (64 * TIB, False), "parallels": (64 * TIB, False), "sparseimage": (14 * TIB, False), "sparsebundle": (14 * TIB, False)}
 
 
 @lib.limit(600)

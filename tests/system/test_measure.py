@@ -27,6 +27,7 @@ WAYS = {
     "sparseimage": [[]],
     "dmg": [[], ["-o", "format=UDBZ"], ["-o", "format=ULFO"], ["--compress=xz:1"], ["-o", "format=UDRO"]],
     "dmg": [[], ["-o", "format=UDBZ"], ["-o", "format=ULFO"], ["--compress=xz:0"], ["-o", "format=UDRO"]],
+    "sparsebundle": [[], ["-o", "band_size=64K"]],
 }
 
 
@@ -48,7 +49,7 @@ def files_of(source, format, options, *more):
     shutil.rmtree(top, ignore_errors=True)
     os.mkdir(top)
     platter("create", "--no-sync", "-O", format, *options, *more, source, os.path.join(top, "image"))
-    return [os.stat(os.path.join(top, name)) for name in os.listdir(top)]
+    return [os.stat(os.path.join(folder, name)) for folder, _, names in os.walk(top) for name in names]
 
 
 def created(source, format, options, *more):

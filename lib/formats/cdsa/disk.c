@@ -445,3 +445,9 @@ pl_cdsa_disk_new(struct pl_disk *file, const struct pl_cdsa_header *header,
 	*ret = &c->disk;
 	return 0;
 }
+
+void
+pl_cdsa_set_length(struct pl_disk *disk, uint64_t length)
+{
+	__atomic_store_n(&disk->size, length, __ATOMIC_RELEASE);
+}

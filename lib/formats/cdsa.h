@@ -143,6 +143,40 @@ pl_cdsa_disk_of(struct pl_disk *disk)
 	return pl_container_of(disk, struct pl_cdsa_disk, disk);
 }
 
+/* It is so long from now on, of a layout without a header: nothing is written. */
+void pl_cdsa_set_length(struct pl_disk *disk, uint64_t length);
+
+/* create.c */
+
+/* Bytes that a new header takes, in front of what is encrypted, as Apple's tools lay it out. */
+#define CDSA_NEW_DATA_OFFSET 122368u
+#define CDSA_NEW_BLOCK       512u
+
+/* "AES-128" or "AES-256", as bits; NULL: 0, nothing is encrypted. */
+int pl_cdsa_read_option(const char *text, uint32_t *ret_bits, struct platter_error *err);
+#define CDSA_OPTION                                                                \
+	{                                                                          \
+		"encryption", "AES-128|AES-256", "encrypt with a pass phrase; off" \
+	}
+
+/*
+ * A new header, of CDSA_NEW_DATA_OFFSET bytes, and its keys, under a pass phrase for the image
+ * `what` that is asked for.
+ */
+int pl_cdsa_new_header(const char *what, uint32_t key_bits, uint8_t *ret_bytes,
+		       struct pl_cdsa_header *ret, struct pl_cdsa_keys *ret_keys,
+		       struct platter_error *err);
+
+/*
+ * A growable disk of no bytes that is stored encrypted in the new file `file`, behind a header.
+ * What of it is not written does not read as zeros; pl_resize() writes them.
+ */
+int pl_cdsa_create(struct pl_disk *file, uint32_t key_bits, struct pl_disk **ret,
+		   struct platter_error *err);
+
+/* How long the file is that holds so many bytes encrypted. */
+uint64_t pl_cdsa_stored_length(uint64_t length);
+
 /* Facts about the encryption, for describe(). */
 void pl_cdsa_describe(const struct pl_cdsa_header *header, struct pl_facts *facts);
 

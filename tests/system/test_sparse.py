@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Apple's sparse images and bundles: the samples of the corpus, beside readers in Python, kills, and
+bundles as folders."""
+import hashlib
+import os
+import plistlib
+import shutil
+
+import cdsa
+import lib
+import sparse
+from lib import KIB, MIB, expect, expect_equal, limit, make_raw, need_tool, noise, path, platter, run, weight
+from test_corpus import samples
+
+ENV = {"PLATTER_PASSPHRASE": "geheim"}
+
+
+def is_bundle(s):
+    return s.name.endswith(".sparsebundle/Info.plist")
+
+
+def test_samples():
+    """A bundle that a Mac made opens by its folder and by its Info.plist, and holds what the manifest says."""
+    found = samples(is_bundle)
+    expect(found, "the manifest lists none of these")
+    for s in found:
+        top = path("sample.sparsebundle")
+        shutil.copytree(os.path.dirname(s.stored), top)
+        if not os.path.exists(os.path.join(top, "bands")):
+            os.mkdir(os.path.join(top, "bands"))
+        sparse.expand_sparsebundle(top, path("expanded"))
+        for place in (top, top + "/", os.path.join(top, "Info.plist")):
+            expect_equal(lib.info(place)["size"], int(s.expect["vsize"]), "size")
+            platter("compare", place, path("expanded"))
+        offset, length, wanted = s.expect["range"].split(":")
+        with open(path("expanded"), "rb") as f:
+            f.seek(int(offset))
+            expect_equal(hashlib.sha256(f.read(int(length))).hexdigest(), wanted, "SHA-256 of the range")
+        info = sparse.bundle_info(top)
+        expect_equal(info["band-size"], int(s.expect["bandsize"]), "band size")
+        shutil.rmtree(top)
+
+
+def disk(name="disk"):
+    return make_raw(name, 60 * MIB + 512, [(0, noise(3 * MIB)), (17 * MIB - 700, noise(1400)), (60 * MIB, noise(512))])
+
+
+def test_bundle_as_a_folder():
+    """It appears whole under its name, with Apple's files in it; --force replaces a bundle and nothing else."""
+    raw, top = disk(), path("x.sparsebundle")
+    platter("create", raw, top)
+    expect_equal(sorted(os.listdir(top)), ["Info.bckup", "Info.plist", "bands", "token"], "files")
+    expect_equal(sorted(os.listdir(top + "/bands")), ["0", "2", "7"], "bands")
+    with open(top + "/Info.plist", "rb") as f:
+        info = plistlib.load(f)
+    expect_equal(info, {"CFBundleInfoDictionaryVersion": "6.0", "band-size": 8 * MIB, "bundle-backingstore-version": 1,
+                        "diskimage-bundle-type": "com.apple.diskimage.sparsebundle", "size": 60 * MIB + 512}, "Info.plist")
+    r = platter("create", raw, top, status=3)
+    expect("--force" in r.errors, r)
+    platter("create", "--force", "--verify", "-o", "band_size=1M", raw, top)
+    expect_equal(sorted(os.listdir(top + "/bands")), ["0", "1", "10", "11", "2", "3c"], "bands")
+    sparse.expand_sparsebundle(top, path("back"))
+    lib.same_bytes(raw, path("back"))
+    os.mkdir(path("precious"))
+    r = platter("create", "--force", "-O", "sparsebundle", raw, path("precious"), status=3)
+    expect("is a folder" in r.errors, r)
+    r = platter("create", "--force", "-O", "raw", raw, top, status=3)
+    expect("is a folder" in r.errors and os.path.exists(top + "/bands"), r)
+    r = platter("create", "--force", top, top, status=3)
+    expect("part of the source" in r.errors, r)
+
+
+def test_time_machine():
+    """A bundle of many bands, most of them missing, is read with few files open, and what else is in it stays."""
+    top = path("tm.sparsebundle")
+    platter("create", "--size", "4T", "-O", "sparsebundle", "-o", "band_size=64K", top)
+    for i in range(3000):
+        with open(f"{top}/bands/{i * 21841:x}", "wb") as f:
+            f.write(noise(512, i))
+    with open(top + "/com.apple.TimeMachine.MachineID.plist", "w") as f:
+        f.write("theirs")
+    r = run(["sh", "-c", f"ulimit -n 100; exec {lib.PLATTER} verify --json --hash sha256 {top}"], timeout=120)
+    expect(r.rss < 200 * MIB, f"{r.rss >> 20} MiB")
+    platter("resize", top, "5T")
+    expect(os.path.exists(top + "/com.apple.TimeMachine.MachineID.plist"), "a file of Time Machine's is gone")
+    expect_equal(sparse.bundle_info(top)["size"], 5 << 40, "size")
+
+
+def keys_of(header):
+    return cdsa.unlock(header, ENV["PLATTER_PASSPHRASE"].encode())
+
+
+def test_encrypted_bundle():
+    """Bands decrypt, each from its own first block, with keys that the token holds."""
+    need_tool("openssl")
+    raw, top = disk(), path("x.sparsebundle")
+    platter("create", "-o", "encryption=AES-256,band_size=1M", "--verify", raw, top, env=ENV)
+    platter("compare", raw, top, env=ENV)
+    with open(top + "/token", "rb") as f:
+        token = f.read()
+    keys = keys_of(token)
+    with open(raw, "rb") as f:
+        for name in sorted(os.listdir(top + "/bands"))[:4]:
+            f.seek(int(name, 16) * MIB)
+            with open(f"{top}/bands/{name}", "rb") as band:
+                plain = cdsa.decrypt_blocks(keys, band.read(), 512)
+            expect(plain == f.read(len(plain)), f"band {name} decrypts otherwise")
+    # And the other way: a band that the other encrypts.
+    with open(top + "/bands/20", "wb") as f:
+        f.write(cdsa.encrypt_blocks(keys, noise(4096, 7), 512))
+    with open(raw, "r+b") as f:
+        f.seek(32 * MIB)
+        f.write(noise(4096, 7))
+    platter("compare", raw, top, env=ENV)
+    r = platter("info", top, env={"PLATTER_PASSPHRASE": "no"}, status=3)
+    expect("not the pass phrase" in r.errors, r)
+
+
+@limit(300)
+@weight(3)
+def test_kills():
+    """A kill at any step of a resize leaves a bundle of the old or the new size that holds what it held."""
+    raw = make_raw("disk", 3 * MIB, [(0, noise(MIB)), (3 * MIB - 700, noise(700))])
+    top, model = path("k.sparsebundle"), path("model")
+    for size in (5 * MIB, MIB):
+        def prepare():
+            shutil.rmtree(top, ignore_errors=True)
+            platter("create", "--no-sync", "-o", "band_size=64K", raw, top)
+
+        def judge():
+            got = lib.info(top)["size"]
+            expect(got in (3 * MIB, size), f"size {got}")
+            shutil.copy(raw, model)
+            os.truncate(model, got)
+            platter("compare", top, model)
+            platter("verify", top)
+            # Whatever it left, it does not come back.
+            platter("resize", top, "--discard-data", str(8 * MIB))
+            os.truncate(model, 8 * MIB)
+            platter("compare", top, model)
+        lib.kill_at_each_step(["resize", "--discard-data", top, str(size)], prepare, judge)
+
+
+def test_kill_create():
+    """A kill while a bundle is made, or replaced, leaves the old one or none, and the next run does not mind the rest."""
+    raw, top = make_raw("disk", MIB, [(0, noise(200 * KIB))]), path("k.sparsebundle")
+
+    def prepare():
+        shutil.rmtree(top, ignore_errors=True)
+        platter("create", "--no-sync", "--size", "1M", "-O", "sparsebundle", top)
+
+    def judge():
+        if os.path.exists(top):
+            size = len(os.listdir(top + "/bands"))
+            expect(size in (0, 4), f"{size} bands")
+            platter("verify", top)
+        platter("create", "--no-sync", "--force", "-o", "band_size=64K", raw, top)
+        platter("compare", raw, top)
+        shutil.rmtree(top + ".part", ignore_errors=True)
+    lib.kill_at_each_step(["create", "--force", "-o", "band_size=64K", raw, top], prepare, judge)
