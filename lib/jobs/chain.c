@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cdsa.h"
 #include "create.h"
 #include "guard.h"
 #include "parent.h"
@@ -356,6 +357,28 @@ is_compressed(struct pl_disk *disk)
 	return false;
 }
 
+/* What is encrypted as a whole stays so: nothing of it may be seen in the new file. */
+static int
+keep_encryption(const struct pl_place *place, const struct pl_format *format,
+		struct pl_option_list *like, struct platter_error *err)
+{
+	struct pl_disk *file =
+		place->disk->ops->below ? place->disk->ops->below(place->disk, 0) : NULL;
+	const struct platter_option_info *o = format->info.options;
+
+	if (!file || file->ops != &pl_cdsa_disk_ops)
+		return 0;
+	while (o->key && strcmp(o->key, "encryption") != 0)
+		o++;
+	if (!o->key)
+		return pl_unsupported(
+			err, PLATTER_NO_OFFSET,
+			"'%s' is encrypted, and a new image of format '%s' would not be",
+			place->name, format->info.name);
+	pl_option(like, "encryption", "AES-%" PRIu32, pl_cdsa_disk_of(file)->header.key_bits);
+	return 0;
+}
+
 int
 pl_make_anew(struct pl_place *place, const char *path, struct platter_progress *progress,
 	     struct platter_change_result *ret, struct platter_error *err)
@@ -373,6 +396,11 @@ pl_make_anew(struct pl_place *place, const char *path, struct platter_progress *
 
 	if (format->options_of)
 		format->options_of(place->disk, &like);
+	r = keep_encryption(place, format, &like, err);
+	if (r < 0) {
+		pl_arena_done(&arena);
+		return r;
+	}
 	options.nr_options = like.nr;
 	if (format->info.abilities & PLATTER_CAN_COMPRESS && is_compressed(place->disk))
 		options.compress = "";

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cdsa.h"
 #include "codec.h"
 #include "compare.h"
 #include "copy.h"
@@ -35,6 +36,7 @@ struct creation {
 	const struct platter_create_options *options;
 	const struct pl_format *format;
 	struct pl_disk *file;
+	struct pl_disk *inner; /* what the format writes to: the file, or what is encrypted in it */
 	struct pl_related *related;
 	struct pl_arena arena;    /* holds what the writer wants to know of the source */
 	struct pl_writer *writer; /* NULL: raw */
@@ -184,6 +186,7 @@ creation_done(struct creation *c)
 		c->writer->ops->free(c->writer);
 	pl_related_free(c->related);
 	pl_hasher_free(c->hasher);
+	pl_disk_unref(c->inner);
 	pl_disk_unref(c->file);
 	pl_place_close(c->view);
 	pl_disc_source_done(&c->disc);
@@ -295,11 +298,47 @@ pl_create_writer(const struct pl_format *format, const struct platter_create_opt
 	return format->create(request, ret, err);
 }
 
+int
+pl_create_encryption(const struct pl_format *format, const struct platter_create_options *o,
+		     uint32_t *ret_bits, struct platter_error *err)
+{
+	const char *text = NULL;
+
+	/* Of an image of several files the format knows what of it to encrypt. */
+	for (size_t i = 0; i < o->nr_options && !format->creates_folder; i++)
+		if (strcmp(o->options[i].key, "encryption") == 0)
+			text = o->options[i].value;
+	return pl_cdsa_read_option(text, ret_bits, err);
+}
+
+/* What the format writes to. */
+static int
+open_inner(struct creation *c, struct platter_error *err)
+{
+	uint32_t key_bits;
+	int r = pl_create_encryption(c->format, c->options, &key_bits, err);
+
+	if (r < 0)
+		return r;
+	pl_disk_unref(c->inner);
+	c->inner = NULL;
+	if (key_bits)
+		return pl_cdsa_create(c->file, key_bits, &c->inner, err);
+	c->inner = pl_disk_ref(c->file);
+	return 0;
+}
+
+/* What the writer leaves to be brought into the file. */
+static int
+finish_inner(struct creation *c, struct platter_error *err)
+{
+	return c->inner == c->file ? 0 : pl_flush(c->inner, err);
+}
+
 static int
 make_writer(struct creation *c, uint64_t size, uint32_t sector_size, struct platter_error *err)
 {
 	struct pl_create_request request = {
-		.file = c->file,
 		.size = size,
 		.sector_size = sector_size,
 		.resume = c->options->resume,
@@ -313,6 +352,9 @@ make_writer(struct creation *c, uint64_t size, uint32_t sector_size, struct plat
 
 	if (r < 0)
 		return r;
+	int r = open_inner(c, err);
+	request.file = c->inner;
+	request.dense = c->inner != c->file;
 	c->related = pl_related_new(c->target, err);
 	if (!c->related)
 		return err ? err->code : -ENOMEM;
@@ -427,7 +469,8 @@ run_writer(struct creation *c, struct platter_error *err)
 	if (r < 0)
 		return r;
 	c->writer->size = c->copy.size;
-	return c->writer->ops->finish(c->writer, err);
+	r = c->writer->ops->finish(c->writer, err);
+	return r == 0 ? finish_inner(c, err) : r;
 }
 
 /* A raw image of a raw file: the file system may be able to share its blocks. */
@@ -737,6 +780,8 @@ pl_create_empty(const char *target, uint64_t size, const struct platter_create_o
 			r = c.writer->ops->skip(c.writer, 0, size, PLATTER_HOLE, err);
 		if (r == 0)
 			r = c.writer->ops->finish(c.writer, err);
+		if (r == 0)
+			r = finish_inner(&c, err);
 	} else {
 		r = pl_resize(c.file, size, err);
 	}

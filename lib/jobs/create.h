@@ -58,4 +58,12 @@ bool pl_stands_on(struct pl_disk *disk, struct pl_file_id id);
 int pl_refuse_same_file(const struct pl_place *source, const char *target,
 			struct platter_error *err);
 
+/*
+ * The bits of the key that the options ask the file of an image to be encrypted with, as a whole
+ * and whatever the format writes to it; 0: it is not.
+ */
+int pl_create_encryption(const struct pl_format *format,
+			 const struct platter_create_options *options, uint32_t *ret_bits,
+			 struct platter_error *err);
+
 #endif

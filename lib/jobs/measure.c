@@ -8,6 +8,7 @@
  */
 #include "measure.h"
 
+#include "cdsa.h"
 #include "copy.h"
 #include "create.h"
 #include "disc-source.h"
@@ -29,6 +30,7 @@ struct measuring {
 	const struct platter_measure_options *options;
 	struct platter_create_options create; /* the same, for the writer */
 	const struct pl_format *format;
+	uint32_t key_bits; /* 0: the file is not encrypted as a whole */
 	struct platter_progress *progress;
 	struct platter_measure_result *result;
 };
@@ -70,6 +72,7 @@ layout_begin(struct measuring *m, uint64_t size, struct layout *l, struct platte
 		return err ? err->code : -ENOMEM;
 	request.file = l->file;
 	request.measured = true;
+	request.dense = m->key_bits;
 	request.related = l->related;
 	r = pl_regions_of(m->source, m->format, &l->arena, &request, err);
 	if (r < 0)
@@ -236,6 +239,11 @@ measure_required(struct measuring *m, struct platter_error *err)
 		r = layout_finish(&l, m->size, err);
 	if (r == 0)
 		pl_storage_counted(l.file, &m->result->required, &m->result->written);
+	if (r == 0 && m->key_bits) {
+		m->result->required = pl_cdsa_stored_length(m->result->required);
+		/* What is encrypted has no holes. */
+		m->result->written = m->result->required;
+	}
 	layout_done(&l);
 	return r;
 }
@@ -336,6 +344,8 @@ measure_full(struct measuring *m, uint64_t declared, struct platter_error *err)
 	m->result->full = UINT64_MAX;
 	if (r == 0)
 		pl_storage_counted(l.file, &m->result->full, &written);
+	if (r == 0 && m->key_bits)
+		m->result->full = pl_cdsa_stored_length(m->result->full);
 	layout_done(&l);
 	/* That it cannot become so large is an answer. */
 	if (r == -EFBIG)
@@ -380,6 +390,7 @@ measure(struct measuring *m, struct platter_error *err)
 	if (r == 0)
 		r = choose_view(m, err);
 	declared = m->size;
+		r = pl_create_encryption(m->format, &m->create, &m->key_bits, err);
 	if (r == 0)
 		r = measure_required(m, err);
 	m->result->size = m->size;

@@ -28,6 +28,8 @@ WAYS = {
     "dmg": [[], ["-o", "format=UDBZ"], ["-o", "format=ULFO"], ["--compress=xz:1"], ["-o", "format=UDRO"]],
     "dmg": [[], ["-o", "format=UDBZ"], ["-o", "format=ULFO"], ["--compress=xz:0"], ["-o", "format=UDRO"]],
     "sparsebundle": [[], ["-o", "band_size=64K"]],
+    "sparseimage": [[], ["-o", "encryption=AES-128"]],
+    "sparsebundle": [[], ["-o", "band_size=64K"], ["-o", "encryption=AES-256"]],
 }
 
 
@@ -48,7 +50,8 @@ def files_of(source, format, options, *more):
     top = path("made")
     shutil.rmtree(top, ignore_errors=True)
     os.mkdir(top)
-    platter("create", "--no-sync", "-O", format, *options, *more, source, os.path.join(top, "image"))
+    platter("create", "--no-sync", "-O", format, *options, *more, source, os.path.join(top, "image"),
+            env={"PLATTER_PASSPHRASE": "phrase"})
     return [os.stat(os.path.join(folder, name)) for folder, _, names in os.walk(top) for name in names]
 
 

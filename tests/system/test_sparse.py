@@ -158,3 +158,40 @@ def test_kill_create():
         platter("compare", raw, top)
         shutil.rmtree(top + ".part", ignore_errors=True)
     lib.kill_at_each_step(["create", "--force", "-o", "band_size=64K", raw, top], prepare, judge)
+
+
+def test_encrypted_sparseimage():
+    """A sparse image that is encrypted as a whole is one to the other decoder and the other reader, also after it was
+    written to, made larger and compacted."""
+    need_tool("openssl")
+    raw, image = make_raw("disk", 9 * MIB + 512, [(0, noise(MIB + 700)), (5 * MIB + 3, noise(1400)), (9 * MIB, noise(512))]), path("x.sparseimage")
+    platter("create", "-o", "encryption=AES-128", "--verify", raw, image, env=ENV)
+    expect_equal([x["name"] for x in lib.info(image, env=ENV)["layers"]], ["file", "encrcdsa", "sparseimage"], "layers")
+
+    def judge():
+        with open(image, "rb") as f, open(path("inner"), "wb") as out:
+            out.write(cdsa.decrypt(f.read(), ENV["PLATTER_PASSPHRASE"].encode()))
+        sparse.expand_sparseimage(path("inner"), path("expanded"))
+        lib.same_bytes(path("expanded"), raw)
+        platter("compare", raw, image, env=ENV)
+        platter("verify", image, env=ENV)
+    judge()
+    platter("resize", image, "20M", env=ENV)
+    os.truncate(raw, 20 * MIB)
+    judge()
+    platter("compact", image, env=ENV)
+    judge()
+    platter("compact", "--copy", image, env=ENV)
+    judge()
+    expect_equal(lib.info(image, env=ENV)["layers"][1]["name"], "encrcdsa", "layer after making it anew")
+
+
+def test_encryption_needs_a_phrase():
+    """Nothing is made without a pass phrase, and none is asked for to measure."""
+    raw = make_raw("disk", MIB, [(0, b"x")])
+    for name in ("x.sparseimage", "x.sparsebundle"):
+        r = run(["setsid", "--wait", lib.PLATTER, "create", "-o", "encryption=AES-256", raw, path(name)], status=3)
+        expect("pass phrase" in r.errors and not os.path.exists(path(name)) and not os.path.exists(path(name) + ".part"), r)
+        r = platter("create", "-o", "encryption=DES", raw, path(name), status=3)
+        expect("AES-128" in r.errors, r)
+    platter("measure", "-O", "sparseimage", "-o", "encryption=AES-256", raw)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* writer.c - new sparse images, front to back */
+#include "cdsa.h"
 #include "sparseimage.h"
 
 #define CHUNK KIB(64)
@@ -197,9 +198,11 @@ pl_sparseimage_create(const struct pl_create_request *request, struct pl_writer 
 	s = calloc(1, sizeof *s);
 	if (!s)
 		return pl_no_memory(err);
-	s->writer = (struct pl_writer){
-		.ops = &writer_ops, .file = request->file, .size = request->size, .chunk = CHUNK
-	};
+	s->writer = (struct pl_writer){ .ops = &writer_ops,
+					.file = request->file,
+					.size = request->size,
+					/* Nothing may be left between what is written. */
+					.chunk = request->dense ? NEW_BAND : CHUNK };
 	pl_block_writer_init(&s->bands, NEW_BAND, 0);
 	s->bands.frontier = FIRST_PLACE;
 	/* What an earlier run left is of no use: only the nodes would tell what it is. */
@@ -212,4 +215,4 @@ pl_sparseimage_create(const struct pl_create_request *request, struct pl_writer 
 	return 0;
 }
 
-const struct platter_option_info pl_sparseimage_options[] = { { 0 } };
+const struct platter_option_info pl_sparseimage_options[] = { CDSA_OPTION, { 0 } };
