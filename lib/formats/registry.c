@@ -49,6 +49,7 @@
 	X(encrcdsa)     \
 	X(sparseimage)  \
 	X(sparsebundle) \
+	X(asif)         \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;
