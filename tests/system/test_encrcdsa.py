@@ -50,6 +50,10 @@ def check_sample(s):
     with open(path("inner.dmg"), "wb") as f:
         f.write(inner)
     platter("compare", s.stored, path("inner.dmg"), env=env)
+    if "dmg" in {f["name"] for f in platter("formats", "--json").json()["formats"]}:
+        expect_equal([x["name"] for x in layers], ["file", "encrcdsa", "dmg"], "layers")
+        said = platter("verify", "--json", "--hash", "sha256", s.stored, env=env).json()
+        expect_equal(said["images"][0]["hashes"]["sha256"], s.expect["sha256"], "SHA-256 of the disk")
 
 
 @limit(180)
