@@ -30,6 +30,7 @@
 	X(zso)         \
 	X(encrcdsa)    \
 	X(sparseimage) \
+	X(dax)         \
 	X(isz)         \
 	X(ecm)         \
 	X(daa)         \

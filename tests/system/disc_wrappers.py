@@ -3,12 +3,52 @@
 platter's drivers are held against, and what the seeds of their fuzz targets are made with."""
 import bz2
 import lzma
+import os
 import struct
 import zlib
 
 import lz4.block
 
+import lib
+
 SECTOR = 2048
+
+
+def put(name, data):
+    """The bytes as a file of the test's folder; returns its path."""
+    with open(lib.path(name), "wb") as f:
+        f.write(data)
+    return lib.path(name)
+
+
+def get(name):
+    with open(name, "rb") as f:
+        return f.read()
+
+
+FILES = {"prose.txt": 200 * lib.KIB, "program": None, "noise": 150 * lib.KIB + 77, "zeros": 300 * lib.KIB}
+
+
+def make_iso():
+    """An ISO of text, a program, noise and zeros, as bytes."""
+    lib.need_tool("xorriso")
+    os.makedirs(lib.path("tree"), exist_ok=True)
+    put("tree/prose.txt", lib.prose(FILES["prose.txt"]))
+    put("tree/program", get("/bin/ls"))
+    put("tree/noise", lib.noise(FILES["noise"]))
+    put("tree/zeros", bytes(FILES["zeros"]))
+    lib.run(["xorriso", "-as", "mkisofs", "-quiet", "-V", "WRAPPED", "-R", "-J", "-o", lib.path("made.iso"), lib.path("tree")])
+    return get(lib.path("made.iso"))
+
+
+def opens_all_the_way(image, iso):
+    """What is inside of the image of that ISO is told, listed, read and converted."""
+    lib.expect("iso9660" in [c["name"] for c in lib.info(image)["contents"]], "no file system is found")
+    lib.expect_equal(sorted(lib.platter("ls", image).text.split()), sorted(FILES), "files")
+    lib.expect(lib.platter("cat", f"{image}:/prose.txt").out == lib.prose(FILES["prose.txt"]), "the file differs")
+    lib.platter("convert", "-q", "--force", image, lib.path("back.iso"))
+    lib.same_bytes(put("disc.iso", iso), lib.path("back.iso"))
+    lib.platter("verify", "-q", image)
 
 
 def pieces(disc, size):
@@ -94,6 +134,20 @@ def try_lz4(data, size):
     except lz4.block.LZ4BlockError:
         return None
     return plain if len(plain) == size else None
+
+
+# ---- DAX ----
+
+def dax(disc, version=1, stored=()):
+    """stored: (first frame, how many) that are as they are."""
+    frames = pieces(disc, 8192)
+    plain = {i for first, nr in stored for i in range(first, first + nr)}
+    data = [f if i in plain else zlib.compress(f.ljust(8192, b"\0")) for i, f in enumerate(frames)]
+    areas = b"".join(struct.pack("<II", *a) for a in stored)
+    at = 32 + 6 * len(frames) + len(areas)
+    offsets = [at + sum(map(len, data[:i])) for i in range(len(data))]
+    return (struct.pack("<4sIII16x", b"DAX", len(disc), version, len(stored)) + struct.pack(f"<{len(data)}I", *offsets)
+            + struct.pack(f"<{len(data)}H", *map(len, data)) + areas + b"".join(data))
 
 
 # ---- ISZ ----
@@ -361,6 +415,9 @@ def seeds():
         yield f"{name}-{kind}", cso(disc, kind)
         yield f"{name}-{kind}-shift", cso(disc, kind, 4096, 3)
         yield f"{name}-{kind}-cut", cso(disc, kind)[:3000]
+    yield "dax-zlib", dax(disc, 0)
+    yield "dax-areas", dax(disc, 1, ((0, 1), (1, 1)))
+    yield "dax-cut", dax(disc)[:200]
     yield "isz-mixed", isz(disc, 4096)[0]
     yield "isz-short", isz(disc, 2048, 2, sums=False)[0]
     yield "isz-segments", isz(disc, 4096, cut=(2000, 3000))[0]

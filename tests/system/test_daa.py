@@ -5,29 +5,8 @@ import struct
 
 import disc_wrappers as wrap
 import lib
+from disc_wrappers import make_iso, opens_all_the_way, put
 from lib import KIB, MIB, expect, expect_equal, path, platter, run
-
-
-def put(name, data):
-    with open(path(name), "wb") as f:
-        f.write(data)
-    return path(name)
-
-
-def disc():
-    """An ISO with a program, text, noise and zeros, as bytes."""
-    lib.need_tool("xorriso")
-    top = path("tree")
-    os.makedirs(top, exist_ok=True)
-    with open("/bin/ls", "rb") as f:
-        program = f.read()
-    for file, data in (("prose.txt", lib.prose(200 * KIB)), ("program", program), ("noise", lib.noise(150 * KIB + 77)),
-                       ("zeros", bytes(300 * KIB))):
-        with open(os.path.join(top, file), "wb") as f:
-            f.write(data)
-    run(["xorriso", "-as", "mkisofs", "-quiet", "-V", "WRAPPED", "-R", "-J", "-o", path("disc.iso"), top])
-    with open(path("disc.iso"), "rb") as f:
-        return f.read()
 
 
 # Those with `theirs` are read by daa2iso, whose table of x86 addresses and of masks is its own.
@@ -50,7 +29,7 @@ WAYS = {
 def test_ways():
     """Each version, codec, filter and mask reads as the disc does, to daa2iso too."""
     lib.need_tool("daa2iso")
-    iso = disc()
+    iso = make_iso()
     for name, how in WAYS.items():
         def attempt(how=how):
             image = put("a.daa", wrap.daa(iso, **how)[0])
@@ -65,7 +44,7 @@ def test_ways():
 
 def test_parts():
     """Three files under every kind of name, cut within chunks."""
-    iso = disc()
+    iso = make_iso()
     for names in (("a.daa", "a.d00", "a.d01"), ("b.part01.daa", "b.part02.daa", "b.part03.daa"),
                   ("c.part001.daa", "c.part002.daa", "c.part003.daa"), ("g.gbi", "g.g00", "g.g01")):
         def attempt(names=names):
@@ -100,13 +79,8 @@ def test_refused():
 
 def test_all_the_way():
     """What is inside is told, listed, read and converted."""
-    plain = put("disc.iso", disc())
-    with open(plain, "rb") as f:
-        image = put("a.daa", wrap.daa(f.read(), 2)[0])
-    expect("iso9660" in [c["name"] for c in lib.info(image)["contents"]], "no file system")
-    expect_equal(sorted(platter("ls", image).text.split()), ["noise", "program", "prose.txt", "zeros"], "files")
-    platter("convert", "-q", image, path("back.iso"))
-    lib.same_bytes(plain, path("back.iso"))
+    iso = make_iso()
+    opens_all_the_way(put("a.daa", wrap.daa(iso, 2)[0]), iso)
 
 
 def test_claims():

@@ -4,13 +4,8 @@ import os
 
 import disc_wrappers as wrap
 import lib
+from disc_wrappers import make_iso, opens_all_the_way, put
 from lib import KIB, MIB, expect, expect_equal, path, platter, run
-
-
-def put(name, data):
-    with open(path(name), "wb") as f:
-        f.write(data)
-    return path(name)
 
 
 def sectors(kind, first, nr):
@@ -52,16 +47,9 @@ def test_ecm_tools():
 
 
 def test_all_the_way():
-    """An ISO in records of bytes is told, listed and read."""
-    lib.need_tool("xorriso")
-    os.makedirs(path("tree"), exist_ok=True)
-    put("tree/prose.txt", lib.prose(200 * KIB))
-    run(["xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", path("disc.iso"), path("tree")])
-    with open(path("disc.iso"), "rb") as f:
-        image, _ = wrap.ecm([(0, f.read())])
-    put("disc.iso.ecm", image)
-    expect("iso9660" in [c["name"] for c in lib.info(path("disc.iso.ecm"))["contents"]], "no file system")
-    expect_equal(platter("ls", path("disc.iso.ecm")).text.split(), ["prose.txt"], "files")
+    """What is inside is told, listed, read and converted."""
+    iso = make_iso()
+    opens_all_the_way(put("disc.iso.ecm", wrap.ecm([(0, iso)])[0]), iso)
 
 
 def test_damage():
