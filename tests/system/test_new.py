@@ -456,3 +456,43 @@ def test_missing_program():
         lib.skip("mkfs.hfsplus is installed")
     expect_equal(r["error"]["code"], "ENOENT", "the code")
     expect("mkfs.hfsplus" in r["error"]["message"] and "hfsprogs" in r["error"]["hint"], f"{r}")
+
+
+# ---- DMGs ----
+
+def test_dmg():
+    """HFS+ in a DMG holds the folder, by 7-Zip and by platter."""
+    if "dmg" not in [f["name"] for f in platter("formats", "--json").json()["formats"] if f["create"]]:
+        lib.skip("this platter writes no DMGs")
+    need_tool("7zz")
+    top = small_tree()
+    platter("new", path("x.dmg"), "--from", top, "--label", "Files", "--exclude", "empty")
+    wanted = {k: v for k, v in sha256(top).items() if k != "empty"}
+    tables = platter("info", "--json", path("x.dmg")).json()["disks"][0]["tables"]
+    hfs = next(p["number"] for t in tables for p in t["partitions"] if p["type"] == "Apple_HFS")
+    expect_equal(hashes(f"{path('x.dmg')}@{hfs}"), wanted, "the hashes")
+    run(["7zz", "x", "-y", "-bd", "-o" + path("parts"), path("x.dmg")])
+    part = next(n for n in os.listdir(path("parts")) if n.endswith(".hfs"))
+    run(["7zz", "x", "-y", "-bd", "-o" + path("files"), path("parts/" + part)])
+    inside = path("files/Files") if os.path.isdir(path("files/Files")) else path("files")
+    expect_equal({k: v for k, v in sha256(inside).items() if not k.startswith(".")}, wanted, "the hashes by 7-Zip")
+    platter("verify", path("x.dmg"))
+
+
+# ---- answers ----
+
+def test_json():
+    """The answer is as its schema says, and progress too."""
+    from test_json import validate
+    top = small_tree()
+    r = platter("new", path("d.iso"), "--from", top, "--json", "--progress=json")
+    validate(r.json(), "new")
+    expect_equal((r.json()["kind"], r.json()["files"], r.json()["folders"]), ("disc", 5, 2), "what it says")
+    for line in r.errors.splitlines():
+        validate(lib.json.loads(line), "progress")
+    expect('"writing"' in r.errors, f"phases: {r.errors}")
+    validate(platter("new", path("d.qcow2"), "-p", "20M,,ext4", "--from", top, "--json").json(), "new")
+    out = platter("new", "-", "--from", top, "--json")
+    validate(lib.json.loads(out.errors), "new")
+    write(path("s.iso"), out.out)
+    expect_equal(hashes(path("s.iso")), sha256(top), "the hashes of what went to standard output")
