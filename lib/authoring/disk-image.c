@@ -89,7 +89,7 @@ find_kinds(struct authoring *a, struct platter_error *err)
 		p->from = p->order->from;
 		p->place.name = p->order->label;
 		p->place.type = p->order->type && *p->order->type ? p->order->type
-				: p->kind			  ? p->kind->type
+				: p->kind                         ? p->kind->type
 								  : "linux";
 	}
 	return r;
@@ -305,8 +305,8 @@ write_table(const struct authoring *a, const char *base, struct platter_error *e
 
 /* The table, with all that was made laid over it, as a place that an image is made of. */
 static int
-open_whole(struct authoring *a, const char *base, struct pl_place **ret_base,
-	   struct pl_place **ret, struct platter_error *err)
+open_whole(struct authoring *a, const char *base, struct pl_place **ret_base, struct pl_place **ret,
+	   struct platter_error *err)
 {
 	struct pl_component components[MAX_PARTITIONS];
 	struct pl_disk *whole;
@@ -315,8 +315,8 @@ open_whole(struct authoring *a, const char *base, struct pl_place **ret_base,
 
 	for (size_t i = 0; i < a->nr; i++)
 		if (a->parts[i].disk)
-			components[nr++] = (struct pl_component){ a->parts[i].disk,
-								  a->parts[i].place.offset };
+			components[nr++] =
+				(struct pl_component){ a->parts[i].disk, a->parts[i].place.offset };
 	if (r == 0)
 		r = pl_compose((*ret_base)->disk, components, nr, "new disk", &whole, err);
 	if (r < 0)

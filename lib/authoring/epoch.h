@@ -16,6 +16,7 @@ int pl_epoch(int64_t *ret, struct platter_error *err);
  * An identifier, as RFC 4122 wants those of version 4 in the order of GUIDs: random, or with an
  * epoch derived from that and `what`.
  */
-int pl_derive_guid(int64_t epoch, const char *what, uint8_t ret[static 16], struct platter_error *err);
+int pl_derive_guid(int64_t epoch, const char *what, uint8_t ret[static 16],
+		   struct platter_error *err);
 
 #endif

@@ -82,8 +82,8 @@ check_length(const char *what, const char *text, size_t limit, struct platter_er
 {
 	if (!text || strlen(text) <= limit)
 		return 0;
-	return pl_invalid(err, "%s of %zu bytes, a disc has room for %zu: '%s'", what,
-			  strlen(text), limit, text);
+	return pl_invalid(err, "%s of %zu bytes, a disc has room for %zu: '%s'", what, strlen(text),
+			  limit, text);
 }
 
 static int
@@ -105,8 +105,10 @@ check_options(const struct platter_iso_options *o, struct platter_error *err)
 		return r;
 	if (o->udf) {
 		r = pl_unsupported(err, PLATTER_NO_OFFSET, "a disc with UDF cannot be written");
-		pl_hint(err, "ISO 9660 level 3, which is, has room for files over 4 GiB too; for UDF on a"
-			     " disc use genisoimage -udf, on a disk 'platter new' with a udf partition");
+		pl_hint(err,
+			"ISO 9660 level 3, which is, has room for files over 4 GiB too; for UDF on "
+			"a"
+			" disc use genisoimage -udf, on a disk 'platter new' with a udf partition");
 		return r;
 	}
 	if (o->append && o->like)

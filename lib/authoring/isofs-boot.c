@@ -151,9 +151,9 @@ pl_isofs_add_boot_image(struct pl_isofs *w, const char *path, bool first,
 			return pl_no_memory(err);
 		code = iso_image_set_boot_image(w->image, path, type, catalog, ret);
 		if (code >= 0)
-			iso_image_set_boot_catalog_hidden(
-				w->image, LIBISO_HIDE_ON_RR | LIBISO_HIDE_ON_JOLIET |
-						  LIBISO_HIDE_ON_HFSPLUS);
+			iso_image_set_boot_catalog_hidden(w->image, LIBISO_HIDE_ON_RR |
+									    LIBISO_HIDE_ON_JOLIET |
+									    LIBISO_HIDE_ON_HFSPLUS);
 	}
 	return code < 0 ? pl_isofs_fail(err, code, "cannot make '%s' boot", path) : 0;
 }
@@ -171,9 +171,10 @@ add_bios(struct pl_isofs *w, struct platter_error *err)
 	if (r < 0)
 		return r;
 	el_torito_set_load_size(boot, BIOS_SECTORS);
-	el_torito_set_isolinux_options(
-		boot, (o->no_boot_table ? 0 : BOOT_INFO_TABLE) | (o->boot_grub2 ? BOOT_GRUB2 : 0),
-		0);
+	el_torito_set_isolinux_options(boot,
+				       (o->no_boot_table ? 0 : BOOT_INFO_TABLE) |
+					       (o->boot_grub2 ? BOOT_GRUB2 : 0),
+				       0);
 	return 0;
 }
 
@@ -270,8 +271,8 @@ add_uefi(struct pl_isofs *w, bool first, struct platter_error *err)
 	code = iso_write_opts_set_partition_img(w->write, EFI_PARTITION, EFI_TYPE, path, 0);
 	/* ISOLINUX's master boot record brings a table of its own kind. */
 	if (code >= 0)
-		code = iso_write_opts_set_appended_as_gpt(
-			w->write, !w->options->mbr || w->options->boot_grub2);
+		code = iso_write_opts_set_appended_as_gpt(w->write, !w->options->mbr ||
+									    w->options->boot_grub2);
 	if (code < 0)
 		return pl_isofs_fail(err, code, "cannot append '%s'", w->options->boot_uefi);
 	r = pl_isofs_add_boot_image(w, interval, first, ELTORITO_NO_EMUL, &boot, err);

@@ -138,10 +138,9 @@ remember_appended(struct pl_isofs_like *like, const char *table, const struct pl
 	if (like->nr_appended == MAX_APPENDED)
 		return;
 	a = &like->appended[like->nr_appended++];
-	*a = (struct appended){ .number = (int)p->number,
-				.offset = p->offset,
-				.length = p->length,
-				.type = 0xef };
+	*a = (struct appended){
+		.number = (int)p->number, .offset = p->offset, .length = p->length, .type = 0xef
+	};
 	if (!strcmp(table, "gpt"))
 		like->gpt = true;
 	else
@@ -235,7 +234,7 @@ empty_tree(struct pl_isofs *w, struct platter_error *err)
 		return pl_isofs_fail(err, code, "cannot take the old files away");
 	while (code >= 0 && iso_dir_iter_next(iter, &node) == 1)
 		code = iso_node_get_type(node) == LIBISO_DIR ? iso_node_remove_tree(node, iter)
-							      : iso_dir_iter_remove(iter);
+							     : iso_dir_iter_remove(iter);
 	iso_dir_iter_free(iter);
 	return code < 0 ? pl_isofs_fail(err, code, "cannot take the old files away") : 0;
 }
@@ -340,9 +339,9 @@ add_partitions(struct pl_isofs *w, const struct pl_isofs_like *like, struct plat
 
 	for (int i = 0; code >= 0 && i < like->nr_appended; i++) {
 		const struct appended *a = &like->appended[i];
-		PL_AUTOFREE char *interval = pl_format(
-			"imported_iso:%" PRIu64 "d-%" PRIu64 "d::", a->offset / SECTOR,
-			(a->offset + a->length) / SECTOR - 1);
+		PL_AUTOFREE char *interval =
+			pl_format("imported_iso:%" PRIu64 "d-%" PRIu64 "d::", a->offset / SECTOR,
+				  (a->offset + a->length) / SECTOR - 1);
 
 		if (!interval)
 			return pl_no_memory(err);

@@ -181,7 +181,7 @@ make_room(IsoDir *dir, const struct pl_item *item, IsoDir **ret_folder, struct p
 		*ret_folder = (IsoDir *)old;
 	else
 		code = iso_node_get_type(old) == LIBISO_DIR ? iso_node_remove_tree(old, NULL)
-							     : iso_node_remove(old);
+							    : iso_node_remove(old);
 	return code < 0 ? add_failed(err, code, item) : 0;
 }
 

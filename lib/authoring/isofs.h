@@ -93,6 +93,7 @@ int pl_isofs_like_end(struct pl_isofs *w, struct pl_isofs_like *like, struct pla
 void pl_isofs_like_free(struct pl_isofs_like *like); /* NULL is allowed */
 
 /* isofs-write.c: write the image, from byte `at` of the file on. */
-int pl_isofs_write(struct pl_isofs *w, struct pl_disk *file, uint64_t at, struct platter_error *err);
+int pl_isofs_write(struct pl_isofs *w, struct pl_disk *file, uint64_t at,
+		   struct platter_error *err);
 
 #endif

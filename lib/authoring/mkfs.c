@@ -42,9 +42,9 @@ add_pair(struct pl_command *c, const char *option, const char *value)
 static int
 make_ext(const struct pl_mkfs *kind, const struct pl_mkfs_order *o, struct platter_error *err)
 {
-	PL_AUTOFREE char *now = o->epoch >= 0 ? pl_format("E2FSPROGS_FAKE_TIME=%" PRId64,
-							  o->epoch ? o->epoch : 1)
-					      : NULL;
+	PL_AUTOFREE char *now =
+		o->epoch >= 0 ? pl_format("E2FSPROGS_FAKE_TIME=%" PRId64, o->epoch ? o->epoch : 1)
+			      : NULL;
 	const char *const environment[] = { now, NULL };
 	struct pl_command c = { .package = "e2fsprogs", .environment = environment };
 	PL_AUTOFREE char *script = NULL;
@@ -119,7 +119,8 @@ make_xfs(const struct pl_mkfs *kind, const struct pl_mkfs_order *o, struct platt
 
 	(void)kind;
 	if (o->from)
-		r = proto ? pl_xfs_proto_write(proto, o->from, o->progress, err) : pl_no_memory(err);
+		r = proto ? pl_xfs_proto_write(proto, o->from, o->progress, err)
+			  : pl_no_memory(err);
 	if (r < 0)
 		return r;
 	pl_command_add(&c, "mkfs.xfs");
@@ -249,8 +250,10 @@ make_hfsplus(const struct pl_mkfs *kind, const struct pl_mkfs_order *o, struct p
 	pl_command_add(&c, o->image);
 	r = run(&c, o, err);
 	if (r == -ENOENT)
-		pl_hint(err, "it was in Debian 11's package hfsprogs, which Debian 12 has not; 'platter new"
-			     " FILE.dmg' and 'platter new DISC.iso --hfsplus' make HFS+ without it");
+		pl_hint(err,
+			"it was in Debian 11's package hfsprogs, which Debian 12 has not; 'platter "
+			"new"
+			" FILE.dmg' and 'platter new DISC.iso --hfsplus' make HFS+ without it");
 	return r;
 }
 
@@ -316,7 +319,8 @@ pl_mkfs_run(const struct pl_mkfs *kind, const struct pl_mkfs_order *order,
 	if (order->from && kind->unfilled) {
 		r = pl_unsupported(err, PLATTER_NO_OFFSET, "a new %s cannot hold '%s'", kind->name,
 				   order->from);
-		pl_hint(err, "%s: make it empty, mount the disk and copy the files", kind->unfilled);
+		pl_hint(err, "%s: make it empty, mount the disk and copy the files",
+			kind->unfilled);
 		return r;
 	}
 	if (!order->from && kind->needs_files)

@@ -26,8 +26,8 @@ struct pl_mkfs_order {
 /* One kind of file system.  All that are known are in pl_mkfs_kinds, ended by a NULL name. */
 struct pl_mkfs {
 	const char *name;
-	const char *type; /* of the partition that it stands in: see pl_partition_type() */
-	bool needs_files; /* it is made of a folder, and cannot be empty */
+	const char *type;     /* of the partition that it stands in: see pl_partition_type() */
+	bool needs_files;     /* it is made of a folder, and cannot be empty */
 	const char *unfilled; /* why it cannot be filled, or NULL: it can */
 	int (*make)(const struct pl_mkfs *kind, const struct pl_mkfs_order *order,
 		    struct platter_error *err);

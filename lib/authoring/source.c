@@ -367,8 +367,8 @@ pass_host_attribute(const char *path, const char *name, pl_attribute_fn *each, v
 	if (value)
 		n = lgetxattr(path, name, value, (size_t)n);
 	if (n < 0 || !value)
-		return pl_fail_errno(err, value ? -errno : -ENOMEM,
-				     "read attribute '%s' of '%s'", name, path);
+		return pl_fail_errno(err, value ? -errno : -ENOMEM, "read attribute '%s' of '%s'",
+				     name, path);
 	return each(closure, &(struct pl_attribute){ name, value, (uint64_t)n }, err);
 }
 

@@ -224,7 +224,9 @@ run(const struct pl_command *c, const char *path, char **environment,
 	close(ends[0]);
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
-	return cancelled ? pl_fail(err, -ECANCELED, "cancelled") : judge(c, status, said, n, err);
+	/* A terminal's Ctrl-C reaches the program too. */
+	return cancelled || pl_cancelled(progress) ? pl_fail(err, -ECANCELED, "cancelled")
+						   : judge(c, status, said, n, err);
 }
 
 int

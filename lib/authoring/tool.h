@@ -15,8 +15,8 @@ struct platter_progress;
 struct pl_command {
 	char **words; /* NULL-terminated */
 	size_t nr;
-	bool failed; /* out of memory; pl_command_run() says so */
-	const char *package;  /* Debian's, that the program is in */
+	bool failed;                    /* out of memory; pl_command_run() says so */
+	const char *package;            /* Debian's, that the program is in */
 	const char *const *environment; /* NAME=VALUE, NULL-terminated, beside ours; or NULL */
 };
 void pl_command_add(struct pl_command *c, const char *word);
