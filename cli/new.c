@@ -278,6 +278,9 @@ command_new_disk(const struct arguments *args, const char *target)
 
 	if (option_list(args, OPT_PARTITION, &given, &nr) < 0)
 		return report_usage(args, "out of memory");
+	if (nr && args->option[OPT_LABEL].given)
+		return report_usage(args,
+				    "a partition's label stands in --partition, not in --label");
 	partitions = grown(NULL, nr + 1, sizeof *partitions);
 	texts = grown(NULL, nr + 1, sizeof *texts);
 	for (size_t i = 0; i < nr; i++) {

@@ -8,10 +8,8 @@
  */
 #include "disk-image.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "compose.h"
 #include "create.h"
@@ -20,8 +18,8 @@
 #include "fdisk.h"
 #include "mkfs.h"
 #include "source.h"
+#include "target.h"
 #include "text.h"
-#include "tool.h"
 
 #define MAX_PARTITIONS 128
 #define MAX_MBR        4
@@ -173,18 +171,6 @@ lay_out(struct authoring *a, struct platter_error *err)
 
 /* ---- making it ---- */
 
-static int
-make_file(const char *path, uint64_t size, struct platter_error *err)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), r = 0;
-
-	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
-		r = pl_fail_errno(err, -errno, "create '%s'", path);
-	if (fd >= 0)
-		close(fd);
-	return r;
-}
-
 /* The files of a place, copied out for programs that take a folder of this machine. */
 static int
 extract_place(struct authoring *a, const char *place, const char *folder, struct platter_error *err)
@@ -279,7 +265,7 @@ make_part(struct authoring *a, size_t index, struct platter_error *err)
 	if (r < 0)
 		return r;
 	order.from = folder;
-	r = make_file(image, order.size, err);
+	r = pl_work_file(image, order.size, err);
 	if (r == 0)
 		r = set_uuid(&order, index, err);
 	if (r == 0)
@@ -327,12 +313,13 @@ open_whole(struct authoring *a, const char *base, struct pl_place **ret_base, st
 	return r;
 }
 
-static int
-write_image(struct authoring *a, const char *base, const char *target, struct platter_error *err)
+static struct platter_create_options
+create_options(const struct authoring *a)
 {
 	const struct platter_new_disk_options *o = a->options;
-	const struct platter_create_options create = {
-		.size = sizeof create,
+
+	return (struct platter_create_options){
+		.size = sizeof(struct platter_create_options),
 		.format = o->format,
 		.options = o->format_options,
 		.nr_options = o->nr_format_options,
@@ -341,6 +328,12 @@ write_image(struct authoring *a, const char *base, const char *target, struct pl
 		.no_sync = o->no_sync,
 		.threads = o->threads,
 	};
+}
+
+static int
+write_image(struct authoring *a, const char *base, const char *target, struct platter_error *err)
+{
+	const struct platter_create_options create = create_options(a);
 	struct platter_copy_result copied = { 0 };
 	struct pl_place *opened = NULL, *whole = NULL;
 	int r = open_whole(a, base, &opened, &whole, err);
@@ -358,7 +351,7 @@ static int
 author(struct authoring *a, const char *target, struct platter_error *err)
 {
 	PL_AUTOFREE char *base = pl_format("%s/disk", a->work);
-	int r = base ? make_file(base, a->size, err) : pl_no_memory(err);
+	int r = base ? pl_work_file(base, a->size, err) : pl_no_memory(err);
 
 	if (r == 0 && a->table)
 		r = write_table(a, base, err);
@@ -372,21 +365,11 @@ author(struct authoring *a, const char *target, struct platter_error *err)
 static int
 check_target(const struct authoring *a, const char *target, struct platter_error *err)
 {
-	const struct platter_new_disk_options *o = a->options;
-	const struct platter_create_options create = {
-		.size = sizeof create,
-		.format = o->format,
-		.options = o->format_options,
-		.nr_options = o->nr_format_options,
-	};
-	const struct pl_format *format;
-	struct stat st;
-	int r = pl_create_format(target, &create, &format, err);
+	const struct platter_create_options create = create_options(a);
+	int r = pl_target_check(target, &create, err);
 
-	if (r == 0 && !o->overwrite && strcmp(target, "-") && lstat(target, &st) == 0) {
-		r = pl_fail(err, -EEXIST, "'%s' exists already", target);
-		pl_hint(err, "choose another name, or replace it with --force");
-	}
+	for (size_t i = 0; r == 0 && i < a->nr; i++)
+		r = pl_refuse_target_inside(target, a->parts[i].from, err);
 	return r;
 }
 

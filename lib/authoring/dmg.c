@@ -8,12 +8,10 @@
  */
 #include "dmg.h"
 
-#include <sys/stat.h>
-
 #include "create.h"
 #include "iso.h"
+#include "target.h"
 #include "text.h"
-#include "tool.h"
 
 static int
 compress(const char *disc, const char *target, const struct platter_create_options *image,
@@ -33,22 +31,6 @@ compress(const char *disc, const char *target, const struct platter_create_optio
 	return r;
 }
 
-/* Before the disc is made: that it could be written, under its name. */
-static int
-check_target(const char *target, const struct platter_create_options *image,
-	     struct platter_error *err)
-{
-	const struct pl_format *format;
-	struct stat st;
-	int r = pl_create_format(target, image, &format, err);
-
-	if (r == 0 && !image->overwrite && strcmp(target, "-") && lstat(target, &st) == 0) {
-		r = pl_fail(err, -EEXIST, "'%s' exists already", target);
-		pl_hint(err, "choose another name, or replace it with --force");
-	}
-	return r;
-}
-
 int
 pl_author_dmg(const char *target, const char *from, const struct platter_iso_options *disc,
 	      const struct platter_create_options *image, struct platter_progress *progress,
@@ -63,7 +45,9 @@ pl_author_dmg(const char *target, const char *from, const struct platter_iso_opt
 	dmg.format = dmg.format ? dmg.format : "dmg";
 	hybrid.hfsplus = true;
 	hybrid.no_sync = true;
-	r = check_target(target, &dmg, err);
+	r = pl_target_check(target, &dmg, err);
+	if (r == 0)
+		r = pl_refuse_target_inside(target, from, err);
 	if (r == 0)
 		r = pl_work_folder(target, &work, err);
 	if (r < 0)

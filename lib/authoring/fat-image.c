@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "fat-image.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
+#include "target.h"
 #include "tool.h"
 
 /* Clusters, tables and folders: an eighth more than the files, in whole MiB. */
@@ -63,7 +61,7 @@ pl_fat_fill(const char *image, const char *from, struct platter_progress *progre
 	return r;
 }
 
-/* Bytes that the files take in clusters of at most 32 KiB... a small disk has smaller ones. */
+/* Bytes that the files take in clusters of 4 KiB, which no small disk passes. */
 static uint64_t
 space_of(const struct pl_item *folder)
 {
@@ -79,18 +77,6 @@ space_of(const struct pl_item *folder)
 	return sum;
 }
 
-static int
-make_file(const char *path, uint64_t size, struct platter_error *err)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666), r = 0;
-
-	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
-		r = pl_fail_errno(err, -errno, "create '%s'", path);
-	if (fd >= 0)
-		close(fd);
-	return r;
-}
-
 int
 pl_fat_of_folder(const char *image, const char *from, int64_t epoch,
 		 struct platter_progress *progress, struct platter_error *err)
@@ -104,7 +90,7 @@ pl_fat_of_folder(const char *image, const char *from, int64_t epoch,
 		return r;
 	size = SLACK(space_of(&source->root));
 	pl_source_close(source);
-	r = make_file(image, size, err);
+	r = pl_work_file(image, size, err);
 	if (r == 0)
 		r = pl_fat_make(image, 0, "EFI", epoch, progress, err);
 	return r < 0 ? r : pl_fat_fill(image, from, progress, err);

@@ -11,8 +11,8 @@
 
 #include "fat-image.h"
 #include "isofs.h"
+#include "target.h"
 #include "text.h"
-#include "tool.h"
 
 #define MAX_BOOT_FILE  MIB(64)
 #define EFI_PARTITION  2

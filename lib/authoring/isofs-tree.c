@@ -160,9 +160,11 @@ add_node(struct pl_isofs *w, IsoDir *dir, const struct pl_item *item, IsoNode **
 		*ret = (IsoNode *)special;
 		break;
 	default:
-		return pl_unsupported(err, PLATTER_NO_OFFSET,
+		code = pl_unsupported(err, PLATTER_NO_OFFSET,
 				      "'%s' is neither a file, folder, link nor device: %s",
 				      item->name, f->note ? f->note : "unknown");
+		pl_hint(err, "leave it out with --exclude");
+		return code;
 	}
 	return code < 0 ? add_failed(err, code, item) : 0;
 }

@@ -2,7 +2,6 @@
 #include "tool.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -247,41 +246,4 @@ pl_command_run(struct pl_command *c, struct platter_progress *progress, struct p
 	}
 	environment = environment_of(c);
 	return environment ? run(c, path, environment, progress, err) : pl_no_memory(err);
-}
-
-/* ---- files on the way ---- */
-
-int
-pl_work_folder(const char *target, char **ret, struct platter_error *err)
-{
-	const char *slash = strrchr(target, '/'), *temporary = getenv("TMPDIR");
-	PL_AUTOFREE char *folder = NULL;
-
-	if (!strcmp(target, "-"))
-		folder = pl_format("%s/platter-XXXXXX", temporary ? temporary : "/var/tmp");
-	else
-		folder = pl_format("%.*s.platter-XXXXXX", slash ? (int)(slash + 1 - target) : 0,
-				   target);
-	if (!folder)
-		return pl_no_memory(err);
-	if (!mkdtemp(folder))
-		return pl_fail_errno(err, -errno, "make a folder beside '%s'", target);
-	*ret = PL_STEAL(folder);
-	return 0;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st, (void)type, (void)at;
-	remove(path);
-	return 0;
-}
-
-void
-pl_work_folder_remove(char *folder)
-{
-	if (folder)
-		nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-	free(folder);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* tool.h - other programs, run without a shell, and files that they share with us */
+/* tool.h - other programs, run without a shell */
 #ifndef PL_TOOL_H
 #define PL_TOOL_H
 
@@ -34,12 +34,5 @@ int pl_command_run(struct pl_command *c, struct platter_progress *progress,
 
 /* Whether there is a program of this name. */
 bool pl_tool_exists(const char *name);
-
-/*
- * A folder of our own for files on the way, in that of `target` (which they may be as large as),
- * or where TMPDIR says for "-"; malloc()ed.  What is in it goes with it.
- */
-int pl_work_folder(const char *target, char **ret, struct platter_error *err);
-void pl_work_folder_remove(char *folder); /* frees it too; NULL is allowed */
 
 #endif

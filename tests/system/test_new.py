@@ -254,19 +254,27 @@ def test_like():
     expect("does not boot" in r.errors, r.errors)
 
 
+def interrupt(begun, *words):
+    """Ctrl-C as soon as a file is there whose name begins so; nothing but the folder is left."""
+    p = subprocess.Popen([lib.PLATTER, "new", "--no-sync", *words], stderr=subprocess.PIPE, env=lib.ENV)
+    while p.poll() is None and not any(n.startswith(begun) for n in os.listdir(lib.folder())):
+        time.sleep(0.01)
+    p.send_signal(signal.SIGINT)
+    errors = p.stderr.read().decode()
+    expect_equal(p.wait(), 3, "the status")
+    expect("cancelled" in errors, errors)
+    expect_equal(os.listdir(lib.folder()), ["large"], "what is left")
+
+
 def test_interrupted():
-    """Ctrl-C leaves nothing, a file that cannot be read neither."""
+    """Ctrl-C leaves nothing, not of a disc and not of what other programs were making."""
     top = path("large")
     os.mkdir(top)
     with open(top + "/file", "wb") as f:
-        f.truncate(3 << 30)
-    p = subprocess.Popen([lib.PLATTER, "new", "--no-sync", path("d.iso"), "--from", top], stderr=subprocess.PIPE, env=lib.ENV)
-    while p.poll() is None and not os.path.exists(path("d.iso.part")):
-        time.sleep(0.01)
-    p.send_signal(signal.SIGINT)
-    p.wait()
-    expect_equal(p.returncode, 3, "the status")
-    expect_equal([n for n in os.listdir(lib.folder()) if n.startswith("d.iso")], [], "what is left")
+        f.truncate(20 << 30)
+    interrupt("d.iso.part", path("d.iso"), "--from", top)
+    need_tool("mksquashfs")
+    interrupt(".platter-", path("d.qcow2"), "--size", "1G", "--fs", "squashfs", "--from", top)
 
 
 @limit(600)
@@ -445,7 +453,10 @@ def test_wrong_disks():
             expect_equal(r["error"]["code"], code, f"{w}: {r}")
             expect_equal([n for n in os.listdir(lib.folder()) if "d.img" in n or "platter" in n], [], f"left by {w}")
     platter("new", path("d.img"), status=3)
+    r = platter("new", top + "/d.img", "--size", "9M", "--fs", "ext4", "--from", top, status=3)
+    expect("would stand in" in r.errors, r.errors)
     platter("new", path("d.img"), "-p", "x", status=2)
+    platter("new", path("d.img"), "-p", "8M", "--label", "x", status=2)
     platter("new", path("d.img"), "--size", "9M", "--append", "x", status=2)
 
 

@@ -10,6 +10,7 @@
 #include "fdisk.h"
 #include "mkfs.h"
 #include "source.h"
+#include "target.h"
 #include "test.h"
 #include "text.h"
 #include "tool.h"
