@@ -112,8 +112,8 @@ set_text(struct pl_disc *disc, unsigned type, unsigned track, const char *text, 
 static void
 take_type(struct pl_disc *disc, unsigned type, const uint8_t *packs, size_t n)
 {
+	unsigned track = 0, first = disc->info.nr_tracks ? disc->tracks[0].number : 1;
 	struct pl_str all = { 0 };
-	unsigned track = 0;
 	bool begun = false;
 
 	for (size_t at = 0; at + PACK <= n; at += PACK) {
@@ -124,7 +124,9 @@ take_type(struct pl_disc *disc, unsigned type, const uint8_t *packs, size_t n)
 		begun = true;
 		pl_str_add_bytes(&all, packs + at + PACK_TEXT, PACK_TEXT_BYTES);
 	}
-	for (size_t at = 0; at < all.length && track <= PL_DISC_MAX_TRACKS; track++) {
+	/* That of the disc is followed by those of its tracks. */
+	for (size_t at = 0; at < all.length && track <= PL_DISC_MAX_TRACKS;
+	     track = track ? track + 1 : first) {
 		const char *text = all.text + at;
 		size_t length = strnlen(text, all.length - at);
 

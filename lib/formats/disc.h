@@ -125,6 +125,13 @@ const char *pl_disc_text(struct pl_disc *disc, const char *bytes, size_t n);
 void pl_disc_take_cdtext(struct pl_disc *disc, const uint8_t *packs, size_t n);
 
 /*
+ * The other way: packs of the texts of a finished disc, malloc()ed; *ret_n bytes, 0 if it has none.
+ * There are at most 256 packs: kinds of text that do not fit are left out.
+ */
+int pl_disc_make_cdtext(const struct pl_disc *disc, uint8_t **ret, size_t *ret_n,
+			struct platter_error *err);
+
+/*
  * What pl_disc_finish()ed `disc`, whose reference is taken over also in failure, opens as:
  * see above.  `ops` are the driver's, made by PL_DISC_OPS(), so that its disks are known as its.
  */
