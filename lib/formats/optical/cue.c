@@ -617,7 +617,7 @@ add_index(struct pl_str *s, const struct pl_disc *disc, unsigned index, int64_t 
 static void
 add_track(struct pl_str *s, const struct pl_disc *disc, const struct platter_track *t)
 {
-	int64_t first = t->start - (int64_t)t->pregap;
+	int64_t first = pl_sheet_track_start(disc, t);
 
 	pl_str_addf(s, "  TRACK %02" PRIu32 " %s\r\n", t->number, mode_name(t));
 	add_text(s, "    ", "TITLE", t->text.title);
@@ -631,10 +631,6 @@ add_track(struct pl_str *s, const struct pl_disc *disc, const struct platter_tra
 	if (t->isrc[0])
 		pl_str_addf(s, "    ISRC %s\r\n", t->isrc);
 	/* Of the first track's pregap only what is at LBA 0 and behind it is in the image. */
-	if (t == disc->tracks)
-		first = PL_MIN(t->start, 0);
-	while (first < t->start && pl_disc_position(disc, first) < 0)
-		first++;
 	if (first < t->start)
 		add_index(s, disc, 0, first);
 	add_index(s, disc, 1, t->start);

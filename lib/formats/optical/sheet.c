@@ -5,6 +5,9 @@
 #include <ctype.h>
 #include <strings.h>
 
+/* Positions are minutes, seconds and frames of two digits. */
+#define MAX_CD_SECTORS (100 * 60 * 75)
+
 static const char *
 last_part(const char *path)
 {
@@ -258,6 +261,46 @@ pl_sheet_writer_new(const struct pl_create_request *request, const char *extensi
 	sw->writer.file = sw->data;
 	*ret = &sw->writer;
 	return 0;
+}
+
+int
+pl_sheet_needs_cd(const struct pl_create_request *request, const char *format,
+		  struct platter_error *err)
+{
+	const struct platter_disc *d = &request->disc->info;
+	int64_t end = d->sessions[d->nr_sessions - 1].end;
+	int r;
+
+	if (strcmp(d->medium, "CD") == 0 && end + PL_DISC_PREGAP <= MAX_CD_SECTORS)
+		return 0;
+	r = pl_unsupported(err, PLATTER_NO_OFFSET,
+			   "a %s of %" PRId64 " sectors is not written as %s, which is for CDs",
+			   d->medium, end, format);
+	pl_hint(err, "write its data: as .iso");
+	return r;
+}
+
+int64_t
+pl_sheet_session_start(const struct pl_disc *disc, size_t index)
+{
+	int64_t end = disc->sessions[index].end, before = 0;
+
+	if (index)
+		before = pl_disc_position(disc, disc->sessions[index - 1].end - 1) + 1;
+	return end - (pl_disc_position(disc, end - 1) + 1 - before);
+}
+
+int64_t
+pl_sheet_track_start(const struct pl_disc *disc, const struct platter_track *track)
+{
+	int64_t first = track->start - (int64_t)track->pregap;
+
+	for (size_t i = 0; i < disc->info.nr_sessions; i++)
+		if (disc->sessions[i].number == track->session)
+			first = disc->sessions[i].first_track == track->number
+					? pl_sheet_session_start(disc, i)
+					: PL_MAX(first, pl_sheet_session_start(disc, i));
+	return first;
 }
 
 int

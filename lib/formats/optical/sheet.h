@@ -42,6 +42,7 @@ struct pl_sheet_writer {
 	struct pl_disk *data;  /* borrowed: that of the sectors */
 	uint64_t data_at;      /* where they begin in it */
 	char *data_name;       /* of that file, without a folder; owned */
+	struct pl_disk *more;  /* borrowed: another file beside, of formats that have one */
 	/* Write the sheet; all sectors are in the data file. */
 	int (*finish)(struct pl_sheet_writer *w, struct platter_error *err);
 };
@@ -54,8 +55,22 @@ int pl_sheet_writer_new(const struct pl_create_request *request, const char *ext
 			int (*finish)(struct pl_sheet_writer *w, struct platter_error *err),
 			struct pl_writer **ret, struct platter_error *err);
 
+/*
+ * Refuse what those formats cannot say: DVDs, whose sectors they have as user data alone, and
+ * positions past 99:59:74.
+ */
+int pl_sheet_needs_cd(const struct pl_create_request *request, const char *format,
+		      struct platter_error *err);
+
 /* The same object, for finish() and formats that have more to set up. */
 struct pl_sheet_writer *pl_sheet_writer_of(struct pl_writer *w);
+
+/*
+ * LBA of the first sector that the image has of a session, or of a track, with what of its pregap
+ * is there.
+ */
+int64_t pl_sheet_session_start(const struct pl_disc *disc, size_t index);
+int64_t pl_sheet_track_start(const struct pl_disc *disc, const struct platter_track *track);
 
 /* Write text as the whole of the sheet's file. */
 int pl_sheet_write(struct pl_sheet_writer *w, const struct pl_str *text, struct platter_error *err);

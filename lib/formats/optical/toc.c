@@ -685,15 +685,10 @@ static void
 add_track(struct pl_str *s, const struct pl_sheet_writer *w, const struct platter_track *t,
 	  bool with_text)
 {
-	int64_t end = t->start + (int64_t)t->length, first = t->start - (int64_t)t->pregap;
-	int64_t at, start = pl_disc_position(w->disc, t->start);
+	int64_t end = t->start + (int64_t)t->length, first = pl_sheet_track_start(w->disc, t);
+	int64_t at = pl_disc_position(w->disc, first), start = pl_disc_position(w->disc, t->start);
 	char msf[PL_MSF_TEXT], length[PL_MSF_TEXT];
 
-	if (t == w->disc->tracks)
-		first = PL_MIN(t->start, 0);
-	while (first < t->start && pl_disc_position(w->disc, first) < 0)
-		first++;
-	at = pl_disc_position(w->disc, first);
 	pl_str_addf(s, "\n// Track %" PRIu32 "\nTRACK %s\n%sCOPY\n", t->number, mode_name(t->mode),
 		    t->flags & PLATTER_TRACK_COPY ? "" : "NO ");
 	if (t->mode == PLATTER_TRACK_AUDIO)
