@@ -51,6 +51,7 @@
 	X(sparseimage)  \
 	X(sparsebundle) \
 	X(asif)         \
+	X(ccd)         \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;
