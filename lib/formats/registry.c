@@ -52,6 +52,7 @@
 	X(sparsebundle) \
 	X(asif)         \
 	X(ccd)         \
+	X(mds)         \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;
