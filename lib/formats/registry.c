@@ -53,6 +53,7 @@
 	X(asif)         \
 	X(ccd)         \
 	X(mds)         \
+	X(nrg)         \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;
