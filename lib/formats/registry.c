@@ -54,6 +54,7 @@
 	X(ccd)         \
 	X(mds)         \
 	X(nrg)         \
+	X(cdi)         \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;
