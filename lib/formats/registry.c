@@ -55,6 +55,7 @@
 	X(mds)         \
 	X(nrg)         \
 	X(cdi)         \
+	X(b6t)         \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;
