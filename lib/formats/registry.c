@@ -56,6 +56,7 @@
 	X(nrg)         \
 	X(cdi)         \
 	X(b6t)         \
+	X(cif)         \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;
