@@ -6,7 +6,8 @@ import subprocess
 import time
 
 import lib
-from lib import KIB, MIB, expect, expect_equal, limit, noise, path, platter, prose, run
+import vm
+from lib import KIB, MIB, expect, expect_equal, limit, noise, path, platter, prose, run, weight
 from test_json import validate
 
 
@@ -306,3 +307,32 @@ def test_bad_sectors():
     run(["ddrescuelog", "--show-status", path("out.img.map")])
     platter("rip", "stdio:" + path("good"), path("out.img"), "--force")
     expect(not os.path.exists(path("out.img.map")), "the list of an earlier image is still there")
+
+
+@limit(600)
+@weight(3)
+def test_real_drive():
+    """In an emulated PC, the disc of its drive is listed, read as it is, and not written; a mounted one is left alone."""
+    if not lib.LONG:
+        lib.skip("takes a minute: only of check-long")
+    lib.need_root()
+    vm.version()
+    image = iso("a.iso", "REAL", one=noise(20 * MIB))
+    share = path("share")
+    os.makedirs(share)
+    vm.run_python(os.path.join(os.path.dirname(__file__), "guest_drive.py"), vm.SHARE, lib.PLATTER, share=share, disks={}, disc=image, modules=["isofs"])
+    said = {}
+    for name in ("list", "rip", "burn", "mounted"):
+        with open(os.path.join(share, name)) as f:
+            said[name] = f.read()
+    expect(said["rip"].startswith("status 0"), said["rip"])
+    lib.same_bytes(image, os.path.join(share, "rip.iso"))
+    expect(said["list"].startswith("status 0"), said["list"])
+    listed = lib.json.loads(said["list"].split("\n", 1)[1])
+    validate(listed, "list")
+    drive0 = listed["optical"][0]
+    expect_equal((drive0["address"], drive0["vendor"], drive0["problem"]), ("/dev/sr0", "QEMU", None), "drive")
+    expect_equal((drive0["disc"]["state"], drive0["disc"]["size"]), ("closed", os.stat(image).st_size), "disc")
+    expect(said["burn"].startswith("status 3") and "closed" in said["burn"], said["burn"])
+    expect("status 3" in said["mounted"] and "/mnt/disc" in said["mounted"], said["mounted"])
+    expect("status 0" in said["mounted"] and "in use" in said["mounted"], said["mounted"])

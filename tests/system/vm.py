@@ -80,8 +80,9 @@ def initramfs(modules):
     return f.name
 
 
-def run_python(program, *args, share, disks, modules, timeout=900):
-    """Run a Python program in the PC.  disks: {serial number: image}; in the PC /sys/block/*/serial tells which is which."""
+def run_python(program, *args, share, disks, modules, disc=None, timeout=900):
+    """Run a Python program in the PC.  disks: {serial number: image}; in the PC /sys/block/*/serial tells which is which.
+    disc: an image in its optical drive, /dev/sr0."""
     with open(os.path.join(share, "run"), "w") as f:
         f.write(shlex.join(["exec", "python3", program, *args]) + "\n")
     for name in ("status", "out"):
@@ -90,6 +91,9 @@ def run_python(program, *args, share, disks, modules, timeout=900):
     devices = []
     for i, (serial, image) in enumerate(disks.items()):
         devices += ["-drive", f"if=none,id=d{i},file={image},format=raw", "-device", f"virtio-blk-pci,drive=d{i},serial={serial}"]
+    if disc:
+        devices += ["-drive", f"if=none,id=disc,file={disc},format=raw,media=cdrom,readonly=on", "-device", "ide-cd,drive=disc,bus=ide.1"]
+        modules = ["ahci", "sr_mod", "sg", *modules]
     local = "security_model=none,mount_tag="
     r = run(["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", 2, "-m", 1024,
              "-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio",
