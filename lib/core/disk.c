@@ -50,6 +50,8 @@ pl_disk_unref(struct pl_disk *disk)
 int
 pl_disk_stack(struct pl_disk *disk, const struct pl_disk *below, struct platter_error *err)
 {
+	if (below && below->look_ahead)
+		disk->look_ahead = below->look_ahead;
 	if (!below || below->depth < disk->depth)
 		return 0;
 	if (below->depth + 1 > PL_MAX_DEPTH)

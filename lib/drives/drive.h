@@ -17,6 +17,9 @@
 #define PL_DISC_SECTOR  2048
 #define PL_AUDIO_SECTOR 2352
 
+/* Room for a catalogue number of 13 digits or an ISRC of 12 characters. */
+#define PL_DRIVE_NUMBER 16
+
 /* Numbers of profiles that MMC gives to kinds of discs. */
 enum pl_profile {
 	PL_PROFILE_CD_ROM = 0x08,
@@ -44,8 +47,9 @@ struct pl_burn_track {
 	enum platter_track_mode mode;
 	unsigned flags; /* enum platter_track_flags */
 	int64_t pregap; /* sectors of silence before it that are not in `source`; -1: as usual */
-	const uint32_t
-		*indexes; /* sectors from the source's first to index 1, 2, ... ; NULL: one */
+	unsigned
+		first_index; /* number of the first of these: 0, if they begin with the pregap; or 1 */
+	const uint32_t *indexes; /* sectors of the source before each; NULL: one index */
 	size_t nr_indexes;
 	const char *isrc;                     /* or "" */
 	const struct platter_disc_text *text; /* or NULL */
@@ -93,6 +97,9 @@ struct pl_drive_ops {
 	/* CD-TEXT packs, 18 bytes each, malloc()ed; *ret_n bytes, 0: there is none. */
 	int (*cdtext)(struct pl_drive *drive, uint8_t **ret, size_t *ret_n,
 		      struct platter_error *err);
+
+	/* The catalogue number of the disc (track 0) or the ISRC of a track; "": there is none. */
+	void (*number)(struct pl_drive *drive, uint32_t track, char ret[static PL_DRIVE_NUMBER]);
 
 	/* Begin to write, blank, format, or close the disc. */
 	int (*write)(struct pl_drive *drive, const struct pl_burn_session *session,

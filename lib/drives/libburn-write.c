@@ -196,7 +196,7 @@ set_track_details(struct burn_track *track, const struct pl_burn_track *t,
 		return pl_burn_fail(err, -EINVAL, "libburn takes no pregap of %" PRId64 " sectors",
 				    t->pregap);
 	for (size_t i = 0; i < t->nr_indexes; i++)
-		if (burn_track_set_index(track, (int)i + 1, t->indexes[i], 0) <= 0)
+		if (burn_track_set_index(track, (int)(t->first_index + i), t->indexes[i], 0) <= 0)
 			return pl_burn_fail(err, -EINVAL,
 					    "libburn takes no index at sector %" PRIu32,
 					    t->indexes[i]);

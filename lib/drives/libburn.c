@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sound.h"
 #include "text.h"
 
 #define FILE_VENDOR "libburn"
@@ -305,26 +306,69 @@ is_end_of_file(const struct pl_drive *drive, uint64_t end)
 	       S_ISREG(st.st_mode) && (uint64_t)st.st_size == end;
 }
 
+/* The tracks of sound, one behind the other, that a sector is in. */
+static void
+find_sound(const struct platter_drive_disc *disc, int64_t lba, int64_t *ret_first, int64_t *ret_end)
+{
+	*ret_first = lba;
+	*ret_end = lba;
+	for (size_t i = disc->nr_tracks; i-- > 0;) {
+		const struct platter_drive_track *t = &disc->tracks[i];
+		int64_t end = t->start + (int64_t)t->length;
+
+		if (t->audio && t->start <= *ret_first && end >= *ret_first)
+			*ret_first = t->start;
+	}
+	for (size_t i = 0; i < disc->nr_tracks; i++) {
+		const struct platter_drive_track *t = &disc->tracks[i];
+		int64_t end = t->start + (int64_t)t->length;
+
+		if (t->audio && t->start <= *ret_end && end > *ret_end)
+			*ret_end = end;
+	}
+}
+
+static int
+read_sound(struct pl_burner *b, int64_t lba, size_t nr, uint8_t *buf, size_t *ret_nr,
+	   struct platter_error *err)
+{
+	int64_t first, end;
+	int r = 0;
+
+	if (!b->sound)
+		r = pl_sound_open(b->drive.info.address, &b->sound, err);
+	if (r < 0)
+		return r;
+	find_sound(&b->drive.info.disc, lba, &first, &end);
+	pl_sound_read(b->sound, first, end, lba, nr, buf, ret_nr);
+	return 0;
+}
+
 static int
 burner_read(struct pl_drive *drive, bool audio, int64_t lba, size_t nr, uint8_t *buf,
 	    size_t *ret_nr, struct platter_error *err)
 {
-	struct pl_burner *b = pl_burner_of(drive);
-	size_t bytes = audio ? PL_AUDIO_SECTOR : PL_DISC_SECTOR, n = nr * bytes;
 	int flags = READ_QUIET | READ_ONCE | READ_REPORT_AS_DEBUG, r;
+	struct pl_burner *b = pl_burner_of(drive);
+	size_t n = nr * PL_DISC_SECTOR;
 	off_t got = 0;
 
-	r = audio ? burn_read_audio(b->d, (int)lba, (char *)buf, (off_t)n, &got, flags)
-		  : burn_read_data(b->d, (off_t)lba * PL_DISC_SECTOR, (char *)buf, (off_t)n, &got,
+	if (audio) {
+		r = read_sound(b, lba, nr, buf, ret_nr, err);
+		if (r < 0 || *ret_nr == nr)
+			return r;
+	} else {
+		r = burn_read_data(b->d, (off_t)lba * PL_DISC_SECTOR, (char *)buf, (off_t)n, &got,
 				   flags);
-	got = PL_MAX(PL_MIN(got, (off_t)n), 0);
-	*ret_nr = r > 0 ? nr : (size_t)got / bytes;
-	if (r > 0)
-		return 0;
-	if (*ret_nr < nr && (size_t)got % bytes &&
-	    is_end_of_file(drive, (uint64_t)lba * PL_DISC_SECTOR + (uint64_t)got)) {
-		memset(buf + got, 0, bytes - (size_t)got % bytes);
-		++*ret_nr;
+		got = PL_MAX(PL_MIN(got, (off_t)n), 0);
+		*ret_nr = r > 0 ? nr : (size_t)got / PL_DISC_SECTOR;
+		if (r > 0)
+			return 0;
+		if (*ret_nr < nr && (size_t)got % PL_DISC_SECTOR &&
+		    is_end_of_file(drive, (uint64_t)lba * PL_DISC_SECTOR + (uint64_t)got)) {
+			memset(buf + got, 0, PL_DISC_SECTOR - (size_t)got % PL_DISC_SECTOR);
+			++*ret_nr;
+		}
 	}
 	if (is_gone(drive))
 		return pl_fail(err, -ENODEV, "the disc is gone from '%s'", drive->info.address);
@@ -348,10 +392,21 @@ burner_cdtext(struct pl_drive *drive, uint8_t **ret, size_t *ret_n, struct platt
 }
 
 static void
+burner_number(struct pl_drive *drive, uint32_t track, char ret[static PL_DRIVE_NUMBER])
+{
+	struct pl_burner *b = pl_burner_of(drive);
+
+	ret[0] = '\0';
+	if (b->sound || pl_sound_open(drive->info.address, &b->sound, NULL) == 0)
+		pl_sound_number(b->sound, track, ret);
+}
+
+static void
 burner_free(struct pl_drive *drive, bool eject)
 {
 	struct pl_burner *b = pl_burner_of(drive);
 
+	pl_sound_close(b->sound);
 	if (b->infos) {
 		burn_drive_release(b->d, eject);
 		burn_drive_info_free(b->infos);
@@ -364,6 +419,7 @@ static const struct pl_drive_ops burner_ops = {
 	.look = burner_look,
 	.read = burner_read,
 	.cdtext = burner_cdtext,
+	.number = burner_number,
 	.write = pl_burner_write,
 	.blank = pl_burner_blank,
 	.format = pl_burner_format,

@@ -10,6 +10,7 @@
 #include "drive.h"
 
 struct pl_feed;
+struct pl_sound;
 
 /* What is being written, from write() to end(). */
 struct pl_burning {
@@ -27,6 +28,7 @@ struct pl_burner {
 	struct pl_drive drive;
 	struct burn_drive_info *infos; /* of this one drive; NULL: not open */
 	struct burn_drive *d;
+	struct pl_sound *sound; /* NULL: none was read yet */
 	struct pl_burning burning;
 	bool cancelled;
 	int error_code; /* of what could not be begun; 0 */

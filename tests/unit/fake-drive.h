@@ -104,6 +104,18 @@ fake_cdtext(struct pl_drive *drive, uint8_t **ret, size_t *ret_n, struct platter
 	return 0;
 }
 
+static void
+fake_number(struct pl_drive *drive, uint32_t track, char ret[static PL_DRIVE_NUMBER])
+{
+	(void)drive;
+	if (track == 0)
+		snprintf(ret, PL_DRIVE_NUMBER, "4006381333931");
+	else if (track == 1)
+		snprintf(ret, PL_DRIVE_NUMBER, "DEXYZ0512345");
+	else
+		ret[0] = '\0';
+}
+
 /* All tracks of a session, as they come from their sources. */
 static int
 fake_write(struct pl_drive *drive, const struct pl_burn_session *session, struct platter_error *err)
@@ -246,6 +258,7 @@ static const struct pl_drive_ops fake_ops = {
 	.look = fake_look,
 	.read = fake_read,
 	.cdtext = fake_cdtext,
+	.number = fake_number,
 	.write = fake_write,
 	.blank = fake_blank,
 	.format = fake_format,

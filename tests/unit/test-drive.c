@@ -5,7 +5,10 @@
 #include <unistd.h>
 
 #include "burn.h"
+#include "disc.h"
 #include "fake-drive.h"
+#include "sound.h"
+#include "storage.h"
 
 static struct platter_error err;
 
@@ -604,4 +607,117 @@ TEST(rip_of_no_disc_or_nothing_is_refused)
 	EXPECT_EQ(pl_rip(&f->drive, target, &how, &options, NULL, &result, &err), -ENOMEDIUM);
 	EXPECT(!exists(target));
 	pl_drive_close(&f->drive, false);
+}
+
+/* ---- sound ---- */
+
+TEST(disc_of_sound_becomes_a_cue_sheet_with_all_that_is_known_of_it)
+{
+	static const struct platter_drive_read_options how = { .size = sizeof how, .retries = 1 };
+	struct platter_create_options options = { .size = sizeof options };
+	struct fake *f = fake_new(PL_PROFILE_CD_R, PLATTER_DISC_CLOSED, 1500);
+	PL_AUTOUNREF struct pl_disk *file = NULL, *image = NULL;
+	struct platter_copy_result result = { 0 };
+	const struct platter_disc *info;
+	char target[256];
+	uint8_t sector[PL_AUDIO_SECTOR];
+
+	fake_add_track(f, 0, 700, true, 1);
+	fake_add_track(f, 700, 800, true, 1);
+	f->bad_start = 1000;
+	f->bad_nr = 1;
+	snprintf(target, sizeof target, "%s/album.cue", pl_test_folder());
+	EXPECT_OK(pl_rip(&f->drive, target, &how, &options, NULL, &result, &err));
+	EXPECT_EQ(result.bad, PL_AUDIO_SECTOR);
+	EXPECT_EQ(result.size, 1500 * PL_AUDIO_SECTOR);
+	EXPECT_OK(pl_storage_open(target, 0, &file, &err));
+	EXPECT_OK(pl_image_open(file, target, NULL, NULL, 0, &image, &err));
+	EXPECT(pl_disc_of(image));
+	info = &pl_disc_of(image)->info;
+	EXPECT_EQ(info->nr_tracks, 2);
+	EXPECT_STR(info->mcn, "4006381333931");
+	EXPECT_STR(info->tracks[0].isrc, "DEXYZ0512345");
+	EXPECT_EQ(info->tracks[1].start, 700);
+	EXPECT_EQ(info->tracks[1].mode, PLATTER_TRACK_AUDIO);
+	for (uint64_t s = 0; s < 1500; s++) {
+		EXPECT_OK(pl_read(image, sector, sizeof sector, s * PL_AUDIO_SECTOR, &err));
+		if (s == 1000)
+			EXPECT(pl_is_zero(sector, sizeof sector));
+		else
+			EXPECT_MEM(sector, f->bytes + s * PL_AUDIO_SECTOR, sizeof sector);
+	}
+	pl_drive_close(&f->drive, false);
+}
+
+TEST(data_behind_sound_is_both_in_a_cue_sheet_and_alone)
+{
+	static const struct platter_drive_read_options how = { .size = sizeof how };
+	static const struct platter_create_options options = { .size = sizeof options };
+	struct fake *f = fake_new(PL_PROFILE_CD_R, PLATTER_DISC_CLOSED, 13000);
+	PL_AUTOUNREF struct pl_disk *file = NULL, *image = NULL;
+	struct platter_copy_result result = { 0 };
+	struct pl_place *place;
+	char target[256];
+
+	fake_add_track(f, 0, 600, true, 1);
+	fake_add_track(f, 12000, 1000, false, 2);
+	snprintf(target, sizeof target, "%s/extra.cue", pl_test_folder());
+	EXPECT_OK(pl_rip(&f->drive, target, &how, &options, NULL, &result, &err));
+	EXPECT_OK(pl_storage_open(target, 0, &file, &err));
+	EXPECT_OK(pl_image_open(file, target, NULL, NULL, 0, &image, &err));
+	EXPECT_EQ(pl_disc_of(image)->info.nr_sessions, 2);
+	EXPECT_EQ(pl_disc_of(image)->info.tracks[1].start, 12000);
+	EXPECT_OK(pl_drive_place(&f->drive, 0, &place, &err));
+	EXPECT_EQ(place->disk->size, 13000 * PL_DISC_SECTOR);
+	expect_sectors(f, place->disk, 12000, 1000);
+	pl_place_close(place);
+	pl_drive_close(&f->drive, false);
+}
+
+/* libcdio reads a cue sheet as if it were a drive. */
+TEST(sound_is_read_exactly_in_any_order)
+{
+	enum {
+		NR = 300
+	};
+	uint8_t *samples = malloc(NR * PL_AUDIO_SECTOR), buf[10 * PL_AUDIO_SECTOR];
+	char path[256], number[PL_DRIVE_NUMBER];
+	struct pl_sound *sound;
+	uint32_t noise = 1;
+	FILE *out;
+	size_t nr;
+
+	EXPECT(samples);
+	for (size_t i = 0; i < NR * PL_AUDIO_SECTOR / 2; i++) {
+		noise = noise * 1664525 + 1013904223;
+		put_le16(samples + 2 * i, (uint16_t)((i % 200) * 100 + (noise >> 22)));
+	}
+	snprintf(path, sizeof path, "%s/a.bin", pl_test_folder());
+	EXPECT((out = fopen(path, "wb")) && fwrite(samples, PL_AUDIO_SECTOR, NR, out) == NR);
+	EXPECT(fclose(out) == 0);
+	snprintf(path, sizeof path, "%s/a.cue", pl_test_folder());
+	EXPECT((out = fopen(path, "w")));
+	fputs("CATALOG 4006381333931\nFILE \"a.bin\" BINARY\n  TRACK 01 AUDIO\n"
+	      "    ISRC DEXYZ0512345\n    INDEX 01 00:00:00\n"
+	      "  TRACK 02 AUDIO\n    INDEX 01 00:02:00\n",
+	      out);
+	EXPECT(fclose(out) == 0);
+	EXPECT_OK(pl_sound_open(path, &sound, &err));
+	for (int64_t lba = 0; lba < NR; lba += 10) {
+		pl_sound_read(sound, 0, NR, lba, 10, buf, &nr);
+		EXPECT_EQ(nr, 10);
+		EXPECT_MEM(buf, samples + lba * PL_AUDIO_SECTOR, sizeof buf);
+	}
+	pl_sound_read(sound, 0, NR, 100, 3, buf, &nr);
+	EXPECT_EQ(nr, 3);
+	EXPECT_MEM(buf, samples + 100 * PL_AUDIO_SECTOR, 3 * PL_AUDIO_SECTOR);
+	pl_sound_number(sound, 0, number);
+	EXPECT_STR(number, "4006381333931");
+	pl_sound_number(sound, 1, number);
+	EXPECT_STR(number, "DEXYZ0512345");
+	pl_sound_number(sound, 2, number);
+	EXPECT_STR(number, "");
+	pl_sound_close(sound);
+	free(samples);
+	EXPECT_EQ(pl_sound_open("/nonexistent", &sound, &err), -EIO);
 }
