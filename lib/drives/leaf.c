@@ -206,7 +206,7 @@ fill(struct leaf *l, struct window *w, struct platter_error *err)
 static int
 window_of(struct leaf *l, uint64_t sector, struct window **ret, struct platter_error *err)
 {
-	uint64_t first = pl_round_down(sector, l->window_sectors);
+	uint64_t first = sector - sector % l->window_sectors;
 	struct window *oldest = &l->windows[0];
 	int r;
 

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text.h"
+
 #define FIFO_BYTES  MIB(16)
 #define FEED_BYTES  MIB(1)
 #define ERASE_STEPS 0x10000
@@ -20,6 +22,12 @@
 
 /* burn_disc_close_damaged(): though nothing is damaged. */
 #define CLOSE_FORCED 1
+
+/* Types of CD-TEXT packs. */
+enum {
+	CDTEXT_TITLE = 0x80,
+	CDTEXT_MESSAGE = 0x85,
+};
 
 /* Where the bytes of a track come from; belongs to the fifo's thread while that runs. */
 struct pl_feed {
@@ -119,7 +127,7 @@ feed_new(const struct pl_burn_track *t)
 	f->disk = t->source;
 	f->at = t->offset;
 	f->end = t->offset + t->length;
-	f->padded = pl_round_up(t->length, sector_bytes(t));
+	f->padded = pl_div_round_up(t->length, sector_bytes(t)) * sector_bytes(t);
 	f->err = (struct platter_error)PLATTER_ERROR_INIT;
 	f->buf = pl_alloc_aligned(FEED_BYTES);
 	if (!f->buf) {
@@ -227,6 +235,76 @@ add_track(struct pl_burning *g, const struct pl_burn_session *s, const struct pl
 	return set_track_details(g->tracks[i], t, err);
 }
 
+/* CD-TEXT has one byte a character, of ISO 8859-1; malloc()ed, NULL: no memory. */
+static char *
+text_of_cd(const char *utf8)
+{
+	size_t nr, n = 0;
+	PL_AUTOFREE uint8_t *units = pl_utf16le_from_text(utf8, &nr);
+	char *text = units ? malloc(nr + 1) : NULL;
+
+	for (size_t i = 0; text && i < nr; i++) {
+		uint16_t unit = get_le16(units + 2 * i);
+
+		text[n++] = unit && unit < 0x100 ? (char)unit : '?';
+	}
+	if (text)
+		text[n] = '\0';
+	return text;
+}
+
+static const char *
+text_by_type(const struct platter_disc_text *t, int type)
+{
+	const char *const texts[] = { t->title,    t->performer, t->songwriter,
+				      t->composer, t->arranger,  t->message };
+
+	return texts[type - CDTEXT_TITLE] ? texts[type - CDTEXT_TITLE] : "";
+}
+
+/* Is there any text of this type? */
+static bool
+has_text(const struct pl_burn_session *s, int type)
+{
+	bool found = s->text && *text_by_type(s->text, type);
+
+	for (size_t i = 0; i < s->nr_tracks && !found; i++)
+		found = s->tracks[i].text && *text_by_type(s->tracks[i].text, type);
+	return found;
+}
+
+/* A type that is there at all is there of the disc and of each track. */
+static int
+set_text(struct pl_burning *g, const struct pl_burn_session *s, int type, struct platter_error *err)
+{
+	for (size_t i = 0; i <= s->nr_tracks; i++) {
+		const struct platter_disc_text *t = i ? s->tracks[i - 1].text : s->text;
+		PL_AUTOFREE char *text = text_of_cd(t ? text_by_type(t, type) : "");
+		int r;
+
+		if (!text)
+			return pl_no_memory(err);
+		r = i ? burn_track_set_cdtext(g->tracks[i - 1], 0, type, NULL,
+					      (unsigned char *)text, (int)strlen(text) + 1, 0)
+		      : burn_session_set_cdtext(g->session, 0, type, NULL, (unsigned char *)text,
+						(int)strlen(text) + 1, 0);
+		if (r <= 0)
+			return pl_burn_fail(err, -EINVAL, "libburn takes no CD-TEXT '%.40s'", text);
+	}
+	return 0;
+}
+
+static int
+set_texts(struct pl_burning *g, const struct pl_burn_session *s, struct platter_error *err)
+{
+	int r = 0;
+
+	for (int type = CDTEXT_TITLE; type <= CDTEXT_MESSAGE && r == 0; type++)
+		if (has_text(s, type))
+			r = set_text(g, s, type, err);
+	return r;
+}
+
 static int
 choose_type(struct pl_burning *g, const struct pl_burn_session *s, struct platter_error *err)
 {
@@ -238,7 +316,7 @@ choose_type(struct pl_burning *g, const struct pl_burn_session *s, struct platte
 	/* Gaps and indexes are as they should be only in sessions that are written at once. */
 	if (sound && !data) {
 		if (burn_write_opts_set_write_type(g->opts, BURN_WRITE_SAO, BURN_BLOCK_SAO))
-			return 0;
+			return set_texts(g, s, err);
 	} else if (burn_write_opts_auto_write_type(g->opts, g->disc, reasons, 0) !=
 		   BURN_WRITE_NONE) {
 		return 0;

@@ -12,7 +12,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "compare.h"
+#include "burn-disc.h"
+#include "burn-verify.h"
 #include "progress.h"
 
 /* Nanoseconds between two questions to the drive. */
@@ -22,9 +23,6 @@
 #define WIPE_SECTORS 256
 /* What holds the names of an ISO 9660 image and its like, and of partition tables: 64 KiB. */
 #define WIPE_FAST_SECTORS 32
-
-/* How often a sector that is verified is tried again. */
-#define VERIFY_RETRIES 3
 
 /* A buffer that was filled so far (percent) once may be asked how low it got. */
 #define BUFFER_WAS_FULL 50
@@ -46,6 +44,8 @@ struct burn {
 	struct pl_drive *drive;
 	const struct platter_burn_options *options;
 	struct platter_progress *progress;
+	struct pl_burn_disc disc; /* of an image that is one */
+	bool is_disc;
 	struct pl_burn_plan plan;
 	struct platter_burn_result *result;
 };
@@ -57,6 +57,16 @@ shape_of(struct pl_disk *image, struct pl_burn_shape *ret, struct platter_error 
 		int r = pl_unsupported(err, PLATTER_NO_OFFSET,
 				       "how long a stream is cannot be told before it is burned");
 		pl_hint(err, "write it to a file first");
+		return r;
+	}
+	if (pl_burn_is_disc(image)) {
+		PL_AUTOFREE struct pl_burn_disc *d = malloc(sizeof *d);
+		int r = d ? pl_burn_disc_init(d, image, err) : pl_no_memory(err);
+
+		if (r == 0)
+			*ret = d->shape;
+		if (d)
+			pl_burn_disc_done(d);
 		return r;
 	}
 	*ret = (struct pl_burn_shape){ .bytes = pl_round_up(image->size, PL_DISC_SECTOR),
@@ -121,7 +131,7 @@ make_plan(struct pl_disk *image, struct pl_drive *drive, const struct platter_bu
 
 	if (r == 0)
 		r = pl_burn_plan(drive, image ? &shape : NULL, o, ret, err);
-	if (r == 0 && image && o->append)
+	if (r == 0 && image && o->append && !pl_burn_is_disc(image))
 		r = check_start(image, drive, start_of(drive, ret), err);
 	return r;
 }
@@ -351,49 +361,89 @@ write_data(struct burn *b, struct platter_error *err)
 	return 0;
 }
 
+/* The drive begins a session where it does; what names its own sectors has to stand there. */
 static int
-differs(struct pl_disk *leaf, uint64_t at, struct platter_error *err)
+check_session_start(const struct burn *b, size_t index, int64_t wanted, struct platter_error *err)
 {
-	uint64_t offset, length;
+	int64_t start = start_of(b->drive, &b->plan);
+
+	if (wanted < 0 || start == wanted)
+		return 0;
+	return pl_unsupported(err, PLATTER_NO_OFFSET,
+			      "session %zu has to begin at sector %" PRId64
+			      ", and the drive begins it at %" PRId64,
+			      index + 1, wanted, start);
+}
+
+static int
+write_session(struct burn *b, size_t index, size_t nr, struct platter_error *err)
+{
+	struct pl_burn_session session;
+	uint64_t bytes = 0;
+	int64_t wanted;
 	int r;
 
-	if (pl_drive_leaf_bad(leaf, 0, &offset, &length))
-		r = pl_fail_at(err, -EILSEQ, offset,
-			       "what was written cannot be read back, first at byte %" PRIu64,
-			       offset);
-	else
-		r = pl_fail_at(err, -EILSEQ, at,
-			       "what was written reads back differently, first at byte %" PRIu64,
-			       at);
-	pl_hint(err,
-		"the disc may be faulty, or written too fast: try another, or a lower --speed");
+	pl_burn_disc_session(&b->disc, index, &session, &wanted);
+	r = check_session_start(b, index, wanted, err);
+	if (r < 0)
+		return r;
+	session.simulate = b->options->simulate;
+	session.multi = b->options->multi || index + 1 < nr;
+	session.speed = b->options->speed;
+	for (size_t i = 0; i < session.nr_tracks; i++)
+		bytes += session.tracks[i].length;
+	r = b->drive->ops->write(b->drive, &session, err);
+	if (r == 0)
+		r = wait_for_drive(b, "burning", bytes, err);
+	if (r < 0)
+		return r;
+	b->result->written += bytes;
+	b->result->tracks += (uint32_t)session.nr_tracks;
+	b->result->sessions++;
+	return index + 1 < nr ? pl_drive_look(b->drive, err) : 0;
+}
+
+/* Sessions one behind the other. */
+static int
+write_disc(struct burn *b, struct platter_error *err)
+{
+	size_t nr = b->disc.shape.nr_sessions;
+	int r = count_bad(b->disc.raw, &b->result->bad, err);
+
+	b->result->start = start_of(b->drive, &b->plan);
+	for (size_t i = 0; i < nr && r == 0; i++)
+		r = write_session(b, i, nr, err);
+	if (r == 0)
+		b->result->size = b->disc.raw->size;
 	return r;
 }
 
 static int
 verify_data(struct burn *b, struct platter_error *err)
 {
-	struct pl_drive_leaf_options how = {
-		.retries = VERIFY_RETRIES,
-		.start = b->result->start,
-		.nr = b->result->written / PL_DISC_SECTOR,
-		.name = b->drive->info.address,
-	};
-	PL_AUTOUNREF struct pl_disk *leaf = NULL, *written = NULL;
-	struct platter_compare_result compared = { 0 };
-	uint64_t offset, length;
-	int r = pl_drive_leaf(b->drive, &how, &leaf, err);
+	const struct pl_burn_track track = { .source = b->image, .length = b->image->size };
+	int r = pl_burn_verify_data(b->drive, &track, b->result->start, b->progress, err);
 
-	if (r == 0)
-		r = pl_slice_new(leaf, 0, b->image->size, how.name, &written, err);
-	if (r == 0)
-		r = pl_compare(b->image, written, "verifying", b->progress, &compared, err);
-	if (r < 0)
-		return r;
-	if (!compared.equal || pl_drive_leaf_bad(leaf, 0, &offset, &length))
-		return differs(leaf, compared.first_difference, err);
-	b->result->verified = true;
-	return 0;
+	b->result->verified = r == 0;
+	return r;
+}
+
+/* All tracks, one by one. */
+static int
+verify_disc(struct burn *b, struct platter_error *err)
+{
+	const struct platter_drive_disc *toc = &b->drive->info.disc;
+	size_t first = toc->nr_tracks - PL_MIN(b->result->tracks, toc->nr_tracks);
+	int r = 0;
+
+	if (toc->nr_tracks < b->result->tracks)
+		return pl_fail(err, -EILSEQ, "the disc has %zu tracks, %" PRIu32 " were written",
+			       toc->nr_tracks, b->result->tracks);
+	for (size_t i = 0; i < b->result->tracks && r == 0; i++)
+		r = pl_burn_verify_track(b->drive, &b->disc.tracks[i], &toc->tracks[first + i],
+					 b->progress, err);
+	b->result->verified = r == 0;
+	return r;
 }
 
 static int
@@ -411,11 +461,13 @@ run(struct burn *b, struct platter_error *err)
 		r = drive->ops->close(drive, err);
 	if (r < 0 || !b->image)
 		return r;
-	r = write_data(b, err);
+	r = b->is_disc ? write_disc(b, err) : write_data(b, err);
 	/* Also after a failure: what it left is told. */
 	if (pl_drive_look(drive, r == 0 ? err : NULL) < 0 && r == 0)
 		return err ? err->code : -EIO;
-	return r == 0 && b->options->verify ? verify_data(b, err) : r;
+	if (r < 0 || !b->options->verify)
+		return r;
+	return b->is_disc ? verify_disc(b, err) : verify_data(b, err);
 }
 
 int
@@ -435,7 +487,11 @@ pl_burn(struct pl_disk *image, struct pl_drive *drive, const struct platter_burn
 
 	*ret = (struct platter_burn_result){ .lowest_buffer = -1 };
 	pl_meter_start(&clock, NULL, "", 0);
-	r = run(&b, err);
+	b.is_disc = image && !image->sequential && pl_burn_is_disc(image);
+	r = b.is_disc ? pl_burn_disc_init(&b.disc, image, err) : 0;
+	if (r == 0)
+		r = run(&b, err);
+	pl_burn_disc_done(&b.disc);
 	ret->seconds = pl_meter_seconds(&clock);
 	return r;
 }

@@ -177,11 +177,17 @@ plan_mapped(struct engine *e, struct slot *s, struct platter_error *err)
 	}
 	/* Data, with the gaps in it that are smaller than a chunk. */
 	for (;;) {
-		end = PL_MIN(pl_round_up(end, e->chunk), limit);
+		uint64_t next, to = PL_MIN(pl_round_up(end, e->chunk), limit);
+
+		/* The rest of the chunk goes with it, but what is bad in it counts. */
+		for (; end < to; end = next) {
+			r = look(e, end, &kind, &next, err);
+			if (r < 0)
+				return r;
+		}
+		end = to;
 		if (end == limit)
 			break;
-		uint64_t next;
-
 		r = look(e, end, &kind, &next, err);
 		if (r < 0)
 			return r;

@@ -32,6 +32,7 @@ struct fake {
 	int write_result;     /* of end() */
 	bool flips;           /* writes one bit wrongly */
 	uint64_t after_blank; /* free bytes of the disc then */
+	int shift;            /* bytes that it is off when it reads sound */
 	bool endless;         /* writes until it is cancelled */
 	uint8_t *packs;
 	size_t nr_packs;
@@ -69,6 +70,19 @@ is_bad(struct fake *f, uint64_t sector)
 	return !f->bad_times || f->failed_times++ < f->bad_times;
 }
 
+static void
+read_sector(const struct fake *f, bool audio, int64_t sector, uint8_t *to)
+{
+	int64_t at = sector * PL_AUDIO_SECTOR - (audio ? f->shift : 0);
+
+	if (!audio) {
+		memcpy(to, f->bytes + at, PL_DISC_SECTOR);
+		return;
+	}
+	for (size_t i = 0; i < PL_AUDIO_SECTOR; i++, at++)
+		to[i] = at >= 0 && (uint64_t)at < f->nr * PL_AUDIO_SECTOR ? f->bytes[at] : 0;
+}
+
 static int
 fake_read(struct pl_drive *drive, bool audio, int64_t lba, size_t nr, uint8_t *buf, size_t *ret_nr,
 	  struct platter_error *err)
@@ -85,7 +99,7 @@ fake_read(struct pl_drive *drive, bool audio, int64_t lba, size_t nr, uint8_t *b
 
 		if (sector < 0 || (uint64_t)sector >= f->nr || is_bad(f, (uint64_t)sector))
 			break;
-		memcpy(buf + *ret_nr * bytes, f->bytes + (size_t)sector * PL_AUDIO_SECTOR, bytes);
+		read_sector(f, audio, sector, buf + *ret_nr * bytes);
 		++*ret_nr;
 	}
 	return 0;

@@ -578,10 +578,11 @@ TEST(rip_lists_what_could_not_be_read)
 
 	snprintf(target, sizeof target, "%s/disc.iso", pl_test_folder());
 	snprintf(map, sizeof map, "%s.map", target);
-	f->bad_start = 700;
-	f->bad_nr = 4;
+	/* Less than is written at once, and not where that begins. */
+	f->bad_start = 701;
+	f->bad_nr = 1;
 	EXPECT_OK(pl_rip(&f->drive, target, &how, &options, NULL, &result, &err));
-	EXPECT_EQ(result.bad, 4 * PL_DISC_SECTOR);
+	EXPECT_EQ(result.bad, PL_DISC_SECTOR);
 	EXPECT_EQ(result.size, 1000 * PL_DISC_SECTOR);
 	EXPECT(exists(map));
 	f->bad_nr = 0;
@@ -720,4 +721,121 @@ TEST(sound_is_read_exactly_in_any_order)
 	pl_sound_close(sound);
 	free(samples);
 	EXPECT_EQ(pl_sound_open("/nonexistent", &sound, &err), -EIO);
+}
+
+/* A cue sheet of three tracks of sound, and the samples that are behind it. */
+static struct pl_disk *
+open_album(const char *sheet, uint8_t **ret_samples, size_t nr_sectors, const char *track)
+{
+	uint8_t *samples = malloc(nr_sectors * PL_AUDIO_SECTOR);
+	PL_AUTOUNREF struct pl_disk *file = NULL;
+	struct pl_disk *image;
+	char path[256];
+	FILE *out;
+
+	EXPECT(samples);
+	for (size_t i = 0; i < nr_sectors * PL_AUDIO_SECTOR; i++)
+		samples[i] = (uint8_t)(i * 7 + (i >> 8) * 13 + (i >> 15));
+	snprintf(path, sizeof path, "%s/a.bin", pl_test_folder());
+	EXPECT((out = fopen(path, "wb")) &&
+	       fwrite(samples, PL_AUDIO_SECTOR, nr_sectors, out) == nr_sectors);
+	EXPECT(fclose(out) == 0);
+	snprintf(path, sizeof path, "%s/a.cue", pl_test_folder());
+	EXPECT((out = fopen(path, "w")) && fputs(sheet, out) >= 0 && fclose(out) == 0);
+	EXPECT_OK(pl_storage_open(path, 0, &file, &err));
+	EXPECT_OK(pl_image_open_given(file, path, NULL, NULL, track, 0, NULL, &image, &err));
+	*ret_samples = samples;
+	return image;
+}
+
+static const char album[] = "CATALOG 4006381333931\nTITLE \"Album\"\nPERFORMER \"Band\"\n"
+			    "FILE \"a.bin\" BINARY\n"
+			    "  TRACK 01 AUDIO\n    TITLE \"One\"\n    ISRC DEXYZ0512345\n"
+			    "    INDEX 01 00:00:00\n"
+			    "  TRACK 02 AUDIO\n    TITLE \"Two\"\n    FLAGS DCP PRE\n"
+			    "    INDEX 00 00:04:00\n    INDEX 01 00:06:00\n    INDEX 02 00:08:00\n"
+			    "  TRACK 03 AUDIO\n    INDEX 01 00:10:00\n";
+
+TEST(album_is_burned_with_pregaps_indexes_and_texts)
+{
+	struct fake *f = fake_new(PL_PROFILE_CD_R, PLATTER_DISC_BLANK, 1200);
+	struct platter_burn_result result;
+	const struct pl_burn_track *t;
+	uint8_t *samples;
+	struct pl_disk *image = open_album(album, &samples, 1000, NULL);
+
+	EXPECT_OK(burn(f, image, &nothing, &result));
+	EXPECT_EQ(f->nr_sessions, 1);
+	EXPECT_EQ(result.tracks, 3);
+	EXPECT_EQ(result.written, 1000 * PL_AUDIO_SECTOR);
+	EXPECT_EQ(f->sessions[0].nr_tracks, 3);
+	t = f->written[0];
+	/* The pregap of the second track is its index 0. */
+	EXPECT_EQ(t[0].length, 300 * PL_AUDIO_SECTOR);
+	EXPECT_EQ(t[1].length, 450 * PL_AUDIO_SECTOR);
+	EXPECT_EQ(t[1].nr_indexes, 3);
+	EXPECT_EQ(t[1].first_index, 0);
+	EXPECT_EQ(t[2].length, 250 * PL_AUDIO_SECTOR);
+	EXPECT_EQ(t[2].nr_indexes, 0);
+	EXPECT_EQ(t[1].flags, PLATTER_TRACK_COPY | PLATTER_TRACK_PREEMPHASIS);
+	for (size_t i = 0; i < 1000; i++)
+		EXPECT_MEM(f->bytes + i * PL_AUDIO_SECTOR, samples + i * PL_AUDIO_SECTOR,
+			   PL_AUDIO_SECTOR);
+	free(samples);
+	done(f, image);
+}
+
+TEST(sound_is_verified_though_the_drive_shifts_it)
+{
+	for (int shift = -2; shift <= 2; shift++) {
+		struct fake *f = fake_new(PL_PROFILE_CD_R, PLATTER_DISC_BLANK, 1200);
+		struct platter_burn_result result;
+		uint8_t *samples;
+		struct pl_disk *image = open_album(album, &samples, 1000, NULL);
+
+		fake_add_track(f, 0, 450, true, 1);
+		fake_add_track(f, 450, 300, true, 1);
+		fake_add_track(f, 750, 250, true, 1);
+		f->shift = shift * 1000 + (shift != 0) * 4;
+		EXPECT_OK(burn(f, image, &verify, &result));
+		EXPECT(result.verified);
+		f->drive.info.disc.size = 0;
+		f->drive.info.disc.free = 1200 * PL_DISC_SECTOR;
+		f->flips = true;
+		EXPECT_EQ(burn(f, image, &verify, &result), -EILSEQ);
+		free(samples);
+		done(f, image);
+	}
+}
+
+TEST(single_track_of_sound_is_a_disc_of_its_own)
+{
+	struct fake *f = fake_new(PL_PROFILE_CD_R, PLATTER_DISC_BLANK, 1200);
+	struct platter_burn_result result;
+	uint8_t *samples;
+	struct pl_disk *image = open_album(album, &samples, 1000, "2");
+
+	EXPECT_OK(burn(f, image, &nothing, &result));
+	EXPECT_EQ(f->written[0][0].mode, PLATTER_TRACK_AUDIO);
+	EXPECT_EQ(result.tracks, 1);
+	EXPECT_MEM(f->bytes, samples + 450 * PL_AUDIO_SECTOR, PL_AUDIO_SECTOR);
+	free(samples);
+	done(f, image);
+}
+
+TEST(data_and_sound_in_one_session_are_refused)
+{
+	static const char mixed[] =
+		"FILE \"a.bin\" BINARY\n  TRACK 01 MODE1/2352\n    INDEX 01 00:00:00\n"
+		"  TRACK 02 AUDIO\n    INDEX 01 00:06:00\n";
+	struct fake *f = fake_new(PL_PROFILE_CD_R, PLATTER_DISC_BLANK, 1200);
+	struct platter_burn_result result;
+	uint8_t *samples;
+	struct pl_disk *image = open_album(mixed, &samples, 1000, NULL);
+
+	EXPECT_EQ(burn(f, image, &nothing, &result), -ENOTSUP);
+	EXPECT(strstr(err.message, "session 1 has data and sound"));
+	EXPECT_EQ(f->nr_sessions, 0);
+	free(samples);
+	done(f, image);
 }
