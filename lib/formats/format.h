@@ -106,10 +106,6 @@ struct pl_create_request {
 	size_t nr_options;
 	const char *codec; /* NULL: do not compress; "": the format's default; a pl_codec's name */
 	int level;         /* INT_MIN: the codec's default */
-	struct pl_disk *like;       /* an image of this format whose identifiers to take, or NULL */
-	bool resume;                /* `file` may hold the part of an earlier run */
-	const char *codec;    /* NULL: do not compress; "": the format's default; "zstd", "zlib" */
-	int level;            /* INT_MIN: the codec's default */
 	struct pl_disk *like; /* an image of this format whose identifiers to take, or NULL */
 	bool resume;          /* `file` may hold the part of an earlier run */
 	bool measured;        /* only its length counts: nobody need be asked for a pass phrase */
@@ -256,7 +252,6 @@ struct pl_format {
 		const char *file, *also;
 	} bundle;
 	bool creates_folder; /* create() makes such a folder; request->file is that file in it */
-	bool many_disks;     /* a file may hold several: open() knows request->disk */
 	const struct pl_disk_ops *disk_ops; /* what its disks have: tells whose a disk is */
 };
 

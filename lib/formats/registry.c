@@ -9,33 +9,6 @@
 #include "facts.h"
 
 /* One line a format; raw stays last. */
-#define EACH_FORMAT(X) \
-	X(qcow2)       \
-	X(qcow)        \
-	X(qed)         \
-	X(vhd)         \
-	X(vhdx)        \
-	X(vmdk)        \
-	X(vdi)         \
-	X(parallels)   \
-	X(prl_xml)     \
-	X(ova)         \
-	X(cue)         \
-	X(toc)         \
-	X(sectors)     \
-	X(wav)         \
-	X(flac)        \
-	X(dmg)         \
-	X(cso)         \
-	X(zso)         \
-	X(encrcdsa)    \
-	X(sparseimage) \
-	X(dax)         \
-	X(isz)         \
-	X(ecm)         \
-	X(daa)         \
-	X(uif)         \
-	X(dc42)        \
 #define EACH_FORMAT(X)  \
 	X(qcow2)        \
 	X(qcow)         \
@@ -47,16 +20,30 @@
 	X(parallels)    \
 	X(prl_xml)      \
 	X(ova)          \
+	X(cue)          \
+	X(toc)          \
+	X(sectors)      \
+	X(wav)          \
+	X(flac)         \
+	X(dmg)          \
+	X(cso)          \
+	X(zso)          \
 	X(encrcdsa)     \
 	X(sparseimage)  \
+	X(dax)          \
+	X(isz)          \
+	X(ecm)          \
+	X(daa)          \
+	X(uif)          \
+	X(dc42)         \
 	X(sparsebundle) \
 	X(asif)         \
-	X(ccd)         \
-	X(mds)         \
-	X(nrg)         \
-	X(cdi)         \
-	X(b6t)         \
-	X(cif)         \
+	X(ccd)          \
+	X(mds)          \
+	X(nrg)          \
+	X(cdi)          \
+	X(b6t)          \
+	X(cif)          \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;

@@ -350,9 +350,10 @@ make_writer(struct creation *c, uint64_t size, uint32_t sector_size, struct plat
 	int r = pl_regions_of(c->source ? c->source->disk : NULL, c->format, &c->arena, &request,
 			      err);
 
+	if (r == 0)
+		r = open_inner(c, err);
 	if (r < 0)
 		return r;
-	int r = open_inner(c, err);
 	request.file = c->inner;
 	request.dense = c->inner != c->file;
 	c->related = pl_related_new(c->target, err);
