@@ -140,6 +140,12 @@ pl_hasher_update(struct pl_hasher *h, size_t index, const void *buf, size_t n)
 void
 pl_hasher_update_zeros(struct pl_hasher *h, size_t index, uint64_t n)
 {
+	struct one *one = &h->hashes[index];
+
+	if (!one->ctx) {
+		one->crc = pl_crc32_zeros(one->crc, n);
+		return;
+	}
 	while (n) {
 		size_t piece = (size_t)PL_MIN(n, sizeof zeros);
 
