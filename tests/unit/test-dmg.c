@@ -521,6 +521,25 @@ TEST(a_licence_agreement_is_told_in_its_default_language)
 	}
 }
 
+TEST(a_licence_of_countless_lines_is_cut)
+{
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+	static uint8_t lines[20000];
+	struct pl_str more = { 0 }, s = { 0 };
+
+	memset(lines, '\r', sizeof lines);
+	make_parts();
+	pl_str_add(&more, "<key>TEXT</key><array>");
+	add_resource(&more, "", 5000, lines, sizeof lines);
+	pl_str_add(&more, "</array>");
+	add_plist(&s, more.text);
+	assemble_with(s.text);
+	EXPECT_OK(try_bytes(image, image_length, NULL, &disk));
+	EXPECT(warns_of(disk, "more than 10000 lines"));
+	pl_str_done(&more);
+	pl_str_done(&s);
+}
+
 TEST(images_of_disk_copy_are_refused_by_name)
 {
 	uint8_t bytes[4096] = { 0, 4, 'd', 'i', 's', 'k' };

@@ -6,6 +6,8 @@
 
 /* Tables that are told one by one: a disk with all partitions that Macs make has a dozen. */
 #define MAX_TOLD 64
+/* Of a licence agreement; the longest that are known have a thousand. */
+#define MAX_LINES 10000
 
 /* How most images are named: after their codec, or as raw ones. */
 static enum dmg_kind
@@ -53,12 +55,14 @@ describe_license(const struct dmg *d, struct pl_facts *facts)
 	char *line = text, *next;
 
 	pl_fact_flag(facts, "license", "licence agreement", text != NULL);
-	for (; line; line = next) {
+	for (size_t i = 0; line && i < MAX_LINES; line = next, i++) {
 		next = strchr(line, '\n');
 		if (next)
 			*next++ = '\0';
 		pl_fact_text(facts, "license_text", "licence text", "%s", line);
 	}
+	if (line)
+		pl_warn(facts, "the licence agreement has more than %d lines", MAX_LINES);
 }
 
 static void
