@@ -464,7 +464,10 @@ ecm_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_err
 		if (r < 0)
 			return r;
 		edc = pl_sector_edc(edc, piece, n);
+		if (findings->go_on && !findings->go_on(findings, n))
+			return pl_fail(err, -ECANCELED, "stopped");
 	}
+	findings->data_read = true;
 	if (edc != e->edc)
 		pl_found(findings, PLATTER_DAMAGE, e->edc_at,
 			 "EDC of the disc is %08" PRIx32 ", recorded is %08" PRIx32, edc, e->edc);
