@@ -15,7 +15,7 @@ def sectors(kind, first, nr):
 
 
 def reads(image, disc):
-    platter("compare", put("disc", disc), put("a.ecm", image))
+    platter("compare", put("disc", disc) + "?format=raw", put("a.ecm", image))
     platter("verify", "-q", path("a.ecm"))
 
 
@@ -42,7 +42,7 @@ def test_ecm_tools():
     run(["ecm2bin", put("ours.ecm", image), path("back")])
     lib.same_bytes(put("disc", disc), path("back"))
     run(["bin2ecm", path("disc"), path("theirs.ecm")])
-    platter("compare", path("disc"), path("theirs.ecm"))
+    platter("compare", path("disc") + "?format=raw", path("theirs.ecm"))
     platter("verify", "-q", path("theirs.ecm"))
 
 
