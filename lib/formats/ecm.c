@@ -491,5 +491,6 @@ const struct pl_format pl_format_ecm = {
 	.probe = ecm_probe,
 	.open = ecm_open,
 	.check = ecm_check,
+	.wraps = true,
 	.disk_ops = &ecm_ops,
 };
