@@ -238,7 +238,7 @@ struct pl_format {
 	const struct pl_change_ops *change; /* NULL: nothing of it */
 	bool wants_regions;                 /* create() makes use of them */
 	/*
-	 * Its disk is the file of another image, which is looked for in it, once: encryption.  It
+	 * Its disk is the file of another image, which is looked for in it, once: encryption, ECM.  It
 	 * has no snapshots, and nothing beside it.
 	 */
 	bool wraps;

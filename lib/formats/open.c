@@ -283,7 +283,8 @@ open_image(struct pl_disk *file, const char *path, const char *format_name, cons
 		return r;
 	choose_wrapper(file, format_name, &format, &inner);
 	if (format->wraps && below && below->wraps)
-		return pl_unsupported(err, 0, "'%s' is encrypted twice", file->name);
+		return pl_unsupported(err, 0, "'%s' is wrapped twice, by encryption or as ECM",
+				      file->name);
 	if (format->wraps) {
 		request.snapshot = request.disk = NULL;
 		r = format->open(&request, ret, err);
