@@ -299,7 +299,8 @@ order_runs(struct pl_disc *disc, struct platter_error *err)
 {
 	size_t kept = 0;
 
-	qsort(disc->runs, disc->nr_runs, sizeof *disc->runs, by_lba);
+	if (disc->nr_runs)
+		qsort(disc->runs, disc->nr_runs, sizeof *disc->runs, by_lba);
 	for (size_t i = 0; i < disc->nr_runs; i++) {
 		struct pl_disc_run run = disc->runs[i];
 		uint64_t stored = stored_sectors(&run);
