@@ -21,7 +21,7 @@ enum {
 	EDC_MODE1_AT = 2064,
 	EDC_FORM1_AT = 2072,
 	EDC_FORM2_AT = 2348,
-	P_AT = 2076,
+	P_AT = PL_SECTOR_PARITY,
 	Q_AT = 2248,
 	ROW = 86,         /* bytes: 43 words */
 	P_ROWS = 24,      /* of data, */
@@ -137,6 +137,12 @@ bool
 pl_sector_has_sync(const uint8_t *sector)
 {
 	return !memcmp(sector, sync_pattern, sizeof sync_pattern);
+}
+
+void
+pl_sector_put_sync(uint8_t *sector)
+{
+	memcpy(sector, sync_pattern, sizeof sync_pattern);
 }
 
 enum pl_sector_kind
@@ -291,10 +297,21 @@ put_parity(struct area *a)
 }
 
 void
-pl_sector_protect(uint8_t sector[static PL_SECTOR_RAW], enum pl_sector_kind kind)
+pl_sector_put_parity(uint8_t sector[static PL_SECTOR_RAW], enum pl_sector_kind kind)
 {
 	struct area a;
 
+	if (!has_parity(kind))
+		return;
+	need_tables();
+	take_area(&a, sector, kind);
+	put_parity(&a);
+	memcpy(sector + P_AT, a.bytes + P_AT - AREA, PL_SECTOR_RAW - P_AT);
+}
+
+void
+pl_sector_protect(uint8_t sector[static PL_SECTOR_RAW], enum pl_sector_kind kind)
+{
 	need_tables();
 	if (kind == PL_SECTOR_MODE1) {
 		put_le32(sector + EDC_MODE1_AT, pl_sector_edc(0, sector, EDC_MODE1_AT));
@@ -306,11 +323,7 @@ pl_sector_protect(uint8_t sector[static PL_SECTOR_RAW], enum pl_sector_kind kind
 		put_le32(sector + EDC_FORM2_AT, pl_sector_edc(0, sector + PL_SECTOR_SUBHEADER,
 							      EDC_FORM2_AT - PL_SECTOR_SUBHEADER));
 	}
-	if (!has_parity(kind))
-		return;
-	take_area(&a, sector, kind);
-	put_parity(&a);
-	memcpy(sector + P_AT, a.bytes + P_AT - AREA, PL_SECTOR_RAW - P_AT);
+	pl_sector_put_parity(sector, kind);
 }
 
 bool

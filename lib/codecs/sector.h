@@ -41,6 +41,7 @@ enum {
 	PL_SECTOR_MODE2_DATA = 2336, /* and of mode 2: all behind the header */
 	PL_SECTOR_MODE1_AT = 16,     /* where it is, mode 1 */
 	PL_SECTOR_XA_AT = 24,        /* and with a subheader */
+	PL_SECTOR_PARITY = 2076,     /* P and Q, to the end */
 	PL_SUBMODE_FORM2 = 0x20,
 };
 
@@ -59,6 +60,10 @@ uint32_t pl_sector_edc(uint32_t edc, const uint8_t *bytes, size_t n);
 
 bool pl_sector_has_sync(const uint8_t *sector);
 enum pl_sector_kind pl_sector_kind(const uint8_t sector[static PL_SECTOR_RAW]);
+
+/* The sync pattern alone, and P and Q alone, whatever EDC says; nothing for kinds without. */
+void pl_sector_put_sync(uint8_t *sector);
+void pl_sector_put_parity(uint8_t sector[static PL_SECTOR_RAW], enum pl_sector_kind kind);
 
 /*
  * Sync pattern and header for the sector at `lba`, -150 or more.  `mode` is 0 to 2.
