@@ -106,18 +106,41 @@ pl_crc32c(uint32_t crc, const void *buf, size_t n)
 }
 
 /* CRC-16 with the polynomial 0x1021, most significant bit first: two steps of 4 bits a byte. */
+/* What a byte that is followed by n zeros makes of a CRC-16 of 0. */
+static uint16_t crc16_tables[8][256];
+static pthread_once_t crc16_once = PTHREAD_ONCE_INIT;
+
+static void
+make_crc16_tables(void)
+{
+	for (unsigned i = 0; i < 256; i++) {
+		unsigned crc = i << 8;
+
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc << 1 ^ (crc & 0x8000 ? 0x1021 : 0);
+		crc16_tables[0][i] = (uint16_t)crc;
+	}
+	for (unsigned n = 1; n < 8; n++)
+		for (unsigned i = 0; i < 256; i++) {
+			uint16_t crc = crc16_tables[n - 1][i];
+
+			crc16_tables[n][i] = (uint16_t)(crc << 8 ^ crc16_tables[0][crc >> 8]);
+		}
+}
+
 uint16_t
 pl_crc16_ccitt(uint16_t crc, const void *buf, size_t n)
 {
-	static const uint16_t nibbles[16] = {
-		0x0000, 0x1021, 0x2042, 0x3063, 0x4084, 0x50a5, 0x60c6, 0x70e7,
-		0x8108, 0x9129, 0xa14a, 0xb16b, 0xc18c, 0xd1ad, 0xe1ce, 0xf1ef,
-	};
 	const uint8_t *p = buf;
 
-	for (; n; n--, p++) {
-		crc = (uint16_t)(nibbles[(crc >> 12 ^ *p >> 4) & 15] ^ crc << 4);
-		crc = (uint16_t)(nibbles[(crc >> 12 ^ *p) & 15] ^ crc << 4);
-	}
+	pthread_once(&crc16_once, make_crc16_tables);
+	for (; n >= 8; n -= 8, p += 8)
+		crc = (uint16_t)(crc16_tables[7][p[0] ^ crc >> 8] ^
+				 crc16_tables[6][p[1] ^ (crc & 255)] ^ crc16_tables[5][p[2]] ^
+				 crc16_tables[4][p[3]] ^ crc16_tables[3][p[4]] ^
+				 crc16_tables[2][p[5]] ^ crc16_tables[1][p[6]] ^
+				 crc16_tables[0][p[7]]);
+	for (; n; n--, p++)
+		crc = (uint16_t)(crc << 8 ^ crc16_tables[0][*p ^ crc >> 8]);
 	return crc;
 }
