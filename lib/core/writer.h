@@ -7,6 +7,7 @@
  *	encode	disk bytes -> stored bytes; on any thread, several at once
  *	place	where those go in the file; one at a time, in order of disk offset
  *	skip	a run of zeros, holes or bad sectors; in order, like place
+ *	see	all bytes of the disk, in order, for formats that sum them up
  *	finish	write what metadata is left and the header
  *
  * The engine itself writes the stored bytes where place said, from any thread, so
@@ -21,12 +22,17 @@
 
 struct pl_writer;
 
+#define PL_NOTE_BYTES 32
+/* In place of an offset in the file: nothing is to be stored. */
+#define PL_NOWHERE UINT64_MAX
+
 /* One encoded chunk. */
 struct pl_encoded {
 	uint8_t *bytes;  /* in: room for `capacity` bytes; out: what to store */
 	size_t capacity; /* at least pl_writer.encoded_max */
 	size_t length;   /* out */
 	bool as_is;      /* out: not worth encoding; `bytes` is unused, store the chunk itself */
+	uint8_t note[PL_NOTE_BYTES]; /* out, zeros at first: what place_chunk() is to know of it */
 };
 
 struct pl_writer_ops {
@@ -43,6 +49,18 @@ struct pl_writer_ops {
 	 */
 	int (*place)(struct pl_writer *w, uint64_t offset, uint64_t length, size_t stored,
 		     uint64_t *ret_at, uint64_t *ret_length, struct platter_error *err);
+	/*
+	 * Instead of place(), for formats that want to know of each chunk what encode() noted and
+	 * never say as_is.  *ret_at is PL_NOWHERE if it is stored already.
+	 */
+	int (*place_chunk)(struct pl_writer *w, uint64_t offset, const struct pl_encoded *chunk,
+			   uint64_t *ret_at, struct platter_error *err);
+	/*
+	 * The next n bytes of the disk (`bytes` NULL: zeros).  One call at a time, in order, on any
+	 * thread, while other functions run.  NULL: not wanted.
+	 */
+	int (*see)(struct pl_writer *w, const uint8_t *bytes, uint64_t n,
+		   struct platter_error *err);
 	/* ZERO, HOLE or BAD; any length, at chunk boundaries or the disk's end. */
 	int (*skip)(struct pl_writer *w, uint64_t offset, uint64_t length, enum platter_kind kind,
 		    struct platter_error *err);
@@ -60,8 +78,9 @@ struct pl_writer {
 	const struct pl_writer_ops *ops;
 	struct pl_disk *file; /* borrowed: where the stored bytes go */
 	uint64_t size;  /* bytes of the disk; UINT64_MAX: told by pl_writer.size before finish */
-	uint32_t chunk; /* bytes, a power of two: what encode takes, what skip aligns to */
-	size_t encoded_max; /* room that encode may need for one chunk */
+	uint32_t chunk; /* bytes: what encode takes, what skip aligns to */
+	size_t encoded_max;     /* room that encode may need for one chunk */
+	struct pl_disk *source; /* to be copied in place of the disk, or NULL; the writer's own */
 	uint64_t resumed; /* disk bytes before this are already in the file, from an earlier run */
 };
 

@@ -111,7 +111,8 @@ struct pl_create_request {
 	bool measured;        /* only its length counts: nobody need be asked for a pass phrase */
 	bool dense; /* what of `file` is not written does not read as zeros, but after pl_resize() */
 	struct pl_related *related; /* to look at a backing file; NULL: none may be named */
-	struct pl_disc *disc;       /* what is written, see enum pl_takes; or NULL; borrowed */
+	struct pl_disk *source;     /* what is written, or NULL: nothing yet; borrowed */
+	struct pl_disc *disc;       /* that is this disc, see enum pl_takes; or NULL; borrowed */
 	const struct platter_track *track; /* if a track of it is all that is written */
 	/* With wants_regions, if there is a partition table: all of the disk, in order. */
 	const struct pl_region *regions;
@@ -125,7 +126,10 @@ enum pl_takes {
 	PL_TAKES_DISK,
 	/* request->disc and all its sectors as ?disk=raw has them; a plain disk becomes one track. */
 	PL_TAKES_DISC,
-	/* A disc with its sectors as ?disk=raw+sub has them, and other disks as they are. */
+	/*
+	 * A disc with its sectors as ?disk=raw has them, or ?disk=raw+sub if subchannels are
+	 * stored, and other disks as they are.
+	 */
 	PL_TAKES_BOTH,
 	/* Samples: an audio track, which request->track is then, or another file of sound. */
 	PL_TAKES_SOUND,
@@ -253,6 +257,7 @@ struct pl_format {
 	} bundle;
 	bool creates_folder; /* create() makes such a folder; request->file is that file in it */
 	const struct pl_disk_ops *disk_ops; /* what its disks have: tells whose a disk is */
+	const struct pl_disk_ops *disc_ops; /* and its discs, if that is another; or NULL */
 };
 
 /* Every format, NULL-terminated; raw is last and has no probe: it is what is left. */

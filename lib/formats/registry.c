@@ -92,7 +92,8 @@ const struct pl_format *
 pl_format_of(const struct pl_disk *disk)
 {
 	for (size_t i = 0; pl_formats[i]; i++)
-		if (pl_formats[i]->disk_ops == disk->ops)
+		if (pl_formats[i]->disk_ops == disk->ops ||
+		    (pl_formats[i]->disc_ops && pl_formats[i]->disc_ops == disk->ops))
 			return pl_formats[i];
 	/* A raw image is its file. */
 	return disk->ops->read ? pl_format_by_name("raw") : NULL;

@@ -6,7 +6,8 @@
  * that can run:
  *
  *	order	hand a filled piece to the writer: where do its bytes go? (one at a time, in order)
- *	hash	feed a filled piece to one of the hashes (one at a time for each hash, in order)
+ *	hash	feed a filled piece to one of the hashes, or to a writer that wants to see all
+ *		bytes (one at a time for each, in order)
  *	write	write a piece whose place is known (behind a page cache one at a time: a second
  *		writer would only spin on the lock of the file)
  *	fill	plan the next piece, read it, find its zeros, encode it
@@ -49,8 +50,9 @@
 struct segment {
 	uint32_t start, length; /* in the piece */
 	bool zero;
-	size_t stored;        /* bytes encoded, 0: as is */
-	const uint8_t *bytes; /* what is stored */
+	size_t stored;               /* bytes encoded, 0: as is */
+	const uint8_t *bytes;        /* what is stored */
+	uint8_t note[PL_NOTE_BYTES]; /* of the chunk that was encoded */
 };
 
 /* A run of stored bytes and where it goes in the writer's file. */
@@ -66,7 +68,7 @@ struct runs {
 };
 
 enum {
-	MAX_LANES = 1 + PLATTER_MAX_HASHES
+	MAX_LANES = 2 + PLATTER_MAX_HASHES
 };
 
 struct slot {
@@ -115,6 +117,7 @@ struct engine {
 	struct lane lanes[MAX_LANES]; /* [0]: the ordered sink; then the hashes */
 	size_t nr_lanes;
 	bool ordered; /* lane 0 is in use */
+	bool seen;    /* the last lane is the writer's */
 	unsigned writers, max_writers;
 	uint64_t last_checkpoint; /* nanoseconds */
 	int result;
@@ -157,7 +160,7 @@ static int
 plan_mapped(struct engine *e, struct slot *s, struct platter_error *err)
 {
 	uint64_t start = e->position, end = start;
-	uint64_t limit = PL_MIN(pl_round_down(start, e->piece_size) + e->piece_size, e->size);
+	uint64_t limit = PL_MIN(pl_multiple_below(start, e->piece_size) + e->piece_size, e->size);
 	enum platter_kind kind;
 	int r = look(e, start, &kind, &end, err);
 
@@ -166,8 +169,8 @@ plan_mapped(struct engine *e, struct slot *s, struct platter_error *err)
 	if (kind != PLATTER_DATA && e->copy->sparse != PLATTER_SPARSE_NEVER &&
 	    (end == e->size || end - start >= e->chunk)) {
 		if (end != e->size)
-			end = pl_round_down(end, e->chunk);
-		if (e->copy->hasher)
+			end = pl_multiple_below(end, e->chunk);
+		if (e->nr_lanes > 1)
 			end = PL_MIN(end, start + ZERO_PIECE_SIZE);
 		if (start < e->copy->withhold)
 			end = PL_MIN(end, e->copy->withhold);
@@ -186,6 +189,7 @@ plan_mapped(struct engine *e, struct slot *s, struct platter_error *err)
 				return r;
 		}
 		end = to;
+		end = PL_MIN(pl_multiple_above(end, e->chunk), limit);
 		if (end == limit)
 			break;
 		r = look(e, end, &kind, &next, err);
@@ -262,6 +266,7 @@ encode_piece(struct engine *e, struct slot *s, struct platter_error *err)
 			add_segment(s, at, n, false, 0, s->buf + at);
 		} else {
 			add_segment(s, at, n, false, out.length, out.bytes);
+			memcpy(s->segments[s->nr_segments - 1].note, out.note, sizeof out.note);
 			used += out.length;
 		}
 	}
@@ -434,6 +439,19 @@ add_run(struct runs *runs, const uint8_t *bytes, size_t length, uint64_t at,
 	return 0;
 }
 
+/* Ask the writer where an encoded chunk goes. */
+static int
+place_chunk(struct pl_writer *w, struct slot *s, const struct segment *g, struct platter_error *err)
+{
+	struct pl_encoded chunk = { .bytes = (uint8_t *)(uintptr_t)g->bytes, .length = g->stored };
+	uint64_t at;
+	int r;
+
+	memcpy(chunk.note, g->note, sizeof chunk.note);
+	r = w->ops->place_chunk(w, s->offset + g->start, &chunk, &at, err);
+	return r < 0 || at == PL_NOWHERE ? r : add_run(&s->runs, g->bytes, g->stored, at, err);
+}
+
 /* Ask the writer where a piece goes. */
 static int
 place(struct pl_writer *w, struct slot *s, struct platter_error *err)
@@ -449,6 +467,12 @@ place(struct pl_writer *w, struct slot *s, struct platter_error *err)
 
 		if (g->zero) {
 			r = w->ops->skip(w, offset, left, PLATTER_ZERO, err);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		if (w->ops->place_chunk) {
+			r = place_chunk(w, s, g, err);
 			if (r < 0)
 				return r;
 			continue;
@@ -683,22 +707,38 @@ run_write(struct engine *e, struct slot *s)
 	maybe_release(e, s);
 }
 
+/* To the hashes, and last to the writer. */
+static int
+show(struct engine *e, size_t lane, const struct slot *s, struct platter_error *err)
+{
+	const uint8_t *bytes = s->kind == PLATTER_DATA ? s->buf : NULL;
+
+	if (e->seen && lane == e->nr_lanes - 1)
+		return e->copy->writer->ops->see(e->copy->writer, bytes, s->length, err);
+	if (bytes)
+		pl_hasher_update(e->copy->hasher, lane - 1, bytes, (size_t)s->length);
+	else
+		pl_hasher_update_zeros(e->copy->hasher, lane - 1, s->length);
+	return 0;
+}
+
 static void
 run_hash(struct engine *e, size_t lane)
 {
 	struct slot *s = slot_of(e, e->lanes[lane].next);
+	struct platter_error err = PLATTER_ERROR_INIT;
+	int r;
 
 	e->lanes[lane].busy = true;
 	wake_another(e);
 	pthread_mutex_unlock(&e->lock);
-	if (s->kind == PLATTER_DATA)
-		pl_hasher_update(e->copy->hasher, lane - 1, s->buf, (size_t)s->length);
-	else
-		pl_hasher_update_zeros(e->copy->hasher, lane - 1, s->length);
+	r = show(e, lane, s, &err);
 	pthread_mutex_lock(&e->lock);
 	e->lanes[lane].busy = false;
 	e->lanes[lane].next++;
 	s->lanes_left--;
+	if (r < 0)
+		fail(e, r, &err);
 	maybe_release(e, s);
 }
 
@@ -872,8 +912,9 @@ pl_copy_run(struct pl_copy *copy, struct platter_error *err)
 	e.max_writers = w              ? pl_storage_writers(w->file)
 			: copy->target ? pl_storage_writers(copy->target)
 				       : 0;
-	e.piece_size = PL_MAX(PIECE_SIZE, e.chunk);
-	e.nr_lanes = 1 + (copy->hasher ? pl_hasher_count(copy->hasher) : 0);
+	e.piece_size = PL_MAX(pl_multiple_below(PIECE_SIZE, e.chunk), e.chunk);
+	e.seen = w && w->ops->see;
+	e.nr_lanes = 1 + (copy->hasher ? pl_hasher_count(copy->hasher) : 0) + e.seen;
 	e.ended = e.position == e.size;
 	pl_meter_start(&e.meter, copy->progress, copy->phase ? copy->phase : "copying", e.size);
 	if (e.position)

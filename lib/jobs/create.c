@@ -343,6 +343,7 @@ make_writer(struct creation *c, uint64_t size, uint32_t sector_size, struct plat
 		.sector_size = sector_size,
 		.resume = c->options->resume,
 		.like = c->again ? c->source->disk : NULL,
+		.source = c->source ? c->source->disk : NULL,
 		.disc = c->disc.disc,
 		.track = c->disc.disk ? pl_disc_track_of(c->disc.disk) : NULL,
 	};
@@ -454,6 +455,38 @@ refuse_files_beside(struct creation *c, struct platter_error *err)
 	return r;
 }
 
+/* Feed the hashes the disk, where the writer is fed another. */
+static int
+hash_disk(struct creation *c, struct platter_error *err)
+{
+	struct pl_copy copy = { .source = c->source->disk,
+				.hasher = c->hasher,
+				.threads = c->copy.threads,
+				.progress = c->copy.progress,
+				.phase = "hashing" };
+
+	return pl_copy_run(&copy, err);
+}
+
+/* A writer that makes a disk of its own out of what it is given. */
+static int
+run_own_source(struct creation *c, struct platter_error *err)
+{
+	struct pl_copy copy = c->copy;
+	int r = c->hasher ? hash_disk(c, err) : 0;
+
+	copy.source = c->writer->source;
+	copy.hasher = NULL;
+	if (r == 0)
+		r = pl_copy_run(&copy, err);
+	copy.source = c->copy.source;
+	copy.hasher = c->hasher;
+	c->copy = copy;
+	c->writer->size = copy.size;
+	c->copy.size = copy.size ? c->source->disk->size : 0;
+	return r;
+}
+
 static int
 run_writer(struct creation *c, struct platter_error *err)
 {
@@ -466,6 +499,10 @@ run_writer(struct creation *c, struct platter_error *err)
 	if (c->file->sequential && c->file->size != 0)
 		return pl_invalid(err, "cannot go on with a stream");
 	c->copy.writer = c->writer;
+	if (c->writer->source) {
+		r = run_own_source(c, err);
+		return r < 0 ? r : c->writer->ops->finish(c->writer, err);
+	}
 	r = pl_copy_run(&c->copy, err);
 	if (r < 0)
 		return r;
@@ -779,6 +816,8 @@ pl_create_empty(const char *target, uint64_t size, const struct platter_create_o
 		r = make_writer(&c, size, 512, err);
 		if (r == 0 && size)
 			r = c.writer->ops->skip(c.writer, 0, size, PLATTER_HOLE, err);
+		if (r == 0 && c.writer->ops->see)
+			r = c.writer->ops->see(c.writer, NULL, size, err);
 		if (r == 0)
 			r = c.writer->ops->finish(c.writer, err);
 		if (r == 0)

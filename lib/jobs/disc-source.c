@@ -41,7 +41,7 @@ pl_disc_source_init(struct pl_disc_source *s, const struct pl_format *format,
 	if (format->takes == PL_TAKES_DISC)
 		return take_disc(s, source, false, err);
 	if (format->takes == PL_TAKES_BOTH && pl_disc_of(source) && !pl_disc_track_of(source))
-		return take_disc(s, source, true, err);
+		return take_disc(s, source, pl_disc_has_sub(pl_disc_of(source)), err);
 	if (format->takes == PL_TAKES_SOUND && !is_sound(source)) {
 		int r = pl_invalid(err, "'%s' is not sound, which is what %s holds", source->name,
 				   format->info.name);

@@ -60,6 +60,7 @@ layout_begin(struct measuring *m, uint64_t size, struct layout *l, struct platte
 	struct pl_create_request request = {
 		.size = size,
 		.sector_size = m->sector_size,
+		.source = m->source,
 		.disc = m->disc.disc,
 		.track = m->disc.disk ? pl_disc_track_of(m->disc.disk) : NULL,
 	};
@@ -170,10 +171,10 @@ follow_map(struct measuring *m, struct layout *l, struct pl_meter *meter, struct
 		if (kind == PLATTER_BAD)
 			m->result->bad += end - at;
 		if (kind != PLATTER_DATA && !all && (end == m->size || end - at >= chunk)) {
-			end = end == m->size ? end : pl_round_down(end, chunk);
+			end = end == m->size ? end : pl_multiple_below(end, chunk);
 			r = skip(l, at, end - at, kind, err);
 		} else {
-			end = PL_MIN(pl_round_up(end, chunk), m->size);
+			end = PL_MIN(pl_multiple_above(end, chunk), m->size);
 			r = place(l, at, end - at, err);
 			m->result->data += end - at;
 		}
@@ -187,7 +188,8 @@ follow_map(struct measuring *m, struct layout *l, struct pl_meter *meter, struct
 static int
 read_all(struct measuring *m, struct layout *l, struct platter_error *err)
 {
-	struct pl_copy copy = { .source = m->source,
+	struct pl_disk *own = l->writer ? l->writer->source : NULL;
+	struct pl_copy copy = { .source = own ? own : m->source,
 				.writer = l->writer,
 				.target = l->writer ? NULL : l->file,
 				.target_is_zero = true,
@@ -281,12 +283,27 @@ encoded_size(struct pl_writer *w, const uint8_t *noise, uint64_t offset, size_t 
 	return r;
 }
 
+/* A chunk in `stored` bytes of which nothing was noted. */
+static int
+place_chunk(struct layout *l, uint64_t offset, uint64_t n, size_t stored, struct platter_error *err)
+{
+	struct pl_encoded chunk = { .length = stored };
+	struct pl_writer *w = l->writer;
+	uint64_t at = PL_NOWHERE;
+	int r = w->ops->place_chunk ? w->ops->place_chunk(w, offset, &chunk, &at, err)
+				    : w->ops->place(w, offset, n, stored, &at, &n, err);
+
+	if (r == 0 && at != PL_NOWHERE)
+		pl_storage_count_range(w->file, at, stored);
+	return r;
+}
+
 /* Place [offset, end), each chunk of it in `stored` bytes, or as it is if that is 0. */
 static int
 place_run(struct measuring *m, struct layout *l, uint64_t offset, uint64_t end, size_t stored,
 	  struct platter_error *err)
 {
-	uint64_t step = stored ? l->writer->chunk : RUN_SIZE, at = 0;
+	uint64_t step = stored ? l->writer->chunk : RUN_SIZE;
 	int r = 0;
 
 	for (; r == 0 && offset < end; offset += step) {
@@ -297,9 +314,7 @@ place_run(struct measuring *m, struct layout *l, uint64_t offset, uint64_t end, 
 		if (r == 0 && !stored)
 			r = place(l, offset, n, err);
 		else if (r == 0)
-			r = l->writer->ops->place(l->writer, offset, n, stored, &at, &n, err);
-		if (r == 0 && stored)
-			pl_storage_count_range(l->writer->file, at, stored);
+			r = place_chunk(l, offset, n, stored, err);
 	}
 	return r;
 }
@@ -320,7 +335,7 @@ place_all(struct measuring *m, struct layout *l, struct platter_error *err)
 		return pl_no_memory(err);
 	fill_with_noise(noise, w->chunk);
 	/* The last chunk may be less than one, and what it is filled up with compresses. */
-	last = pl_round_down(m->size - 1, w->chunk);
+	last = pl_multiple_below(m->size - 1, w->chunk);
 	r = encoded_size(w, noise, 0, w->chunk, &whole, err);
 	if (r == 0)
 		r = encoded_size(w, noise, last, (size_t)(m->size - last), &rest, err);

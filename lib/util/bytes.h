@@ -88,6 +88,23 @@ pl_round_up(uint64_t n, uint64_t unit)
 					   : pl_round_down(n + unit - 1, unit);
 }
 
+/* The same for any unit > 0. */
+static inline uint64_t
+pl_multiple_below(uint64_t n, uint64_t unit)
+{
+	return n - n % unit;
+}
+
+static inline uint64_t
+pl_multiple_above(uint64_t n, uint64_t unit)
+{
+	uint64_t rest = n % unit;
+
+	if (!rest)
+		return n;
+	return n - rest > UINT64_MAX - unit ? n - rest : n - rest + unit;
+}
+
 /* n / unit, rounded up, for any unit > 0, without wrapping. */
 static inline uint64_t
 pl_div_round_up(uint64_t n, uint64_t unit)

@@ -342,3 +342,98 @@ TEST(a_writer_is_fed_whole_chunks_in_order)
 		EXPECT_EQ(file->size, c.placed);
 	}
 }
+
+/* A writer that sees all bytes, and stores each chunk that it has not noted before. */
+struct seeing {
+	struct pl_writer writer;
+	uint64_t next, seen, placed;
+	const uint8_t *bytes;
+};
+
+static struct seeing *
+seeing_of(struct pl_writer *w)
+{
+	return pl_container_of(w, struct seeing, writer);
+}
+
+static int
+seeing_encode(struct pl_writer *w, uint64_t offset, const uint8_t *in, size_t n,
+	      struct pl_encoded *out, struct platter_error *err)
+{
+	EXPECT(pl_is_zero(out->note, sizeof out->note));
+	EXPECT(n == w->chunk || offset + n == w->size);
+	memcpy(out->bytes, in, n);
+	out->length = n;
+	put_le64(out->note, offset);
+	return 0;
+}
+
+static int
+seeing_place(struct pl_writer *w, uint64_t offset, const struct pl_encoded *chunk, uint64_t *ret_at,
+	     struct platter_error *err)
+{
+	struct seeing *s = seeing_of(w);
+
+	EXPECT_EQ(offset, s->next);
+	EXPECT_EQ(get_le64(chunk->note), offset);
+	EXPECT_MEM(chunk->bytes, s->bytes + offset, chunk->length);
+	s->next += chunk->length;
+	*ret_at = offset / w->chunk % 3 ? s->placed : PL_NOWHERE;
+	s->placed += *ret_at == PL_NOWHERE ? 0 : chunk->length;
+	return 0;
+}
+
+static int
+seeing_skip(struct pl_writer *w, uint64_t offset, uint64_t length, enum platter_kind kind,
+	    struct platter_error *err)
+{
+	struct seeing *s = seeing_of(w);
+
+	EXPECT_EQ(offset, s->next);
+	EXPECT(length % w->chunk == 0 || offset + length == w->size);
+	s->next += length;
+	return 0;
+}
+
+static int
+seeing_see(struct pl_writer *w, const uint8_t *bytes, uint64_t n, struct platter_error *err)
+{
+	struct seeing *s = seeing_of(w);
+
+	if (bytes)
+		EXPECT_MEM(bytes, s->bytes + s->seen, n);
+	else
+		EXPECT(pl_is_zero(s->bytes + s->seen, n));
+	s->seen += n;
+	return 0;
+}
+
+static const struct pl_writer_ops seeing_ops = {
+	.encode = seeing_encode,
+	.place_chunk = seeing_place,
+	.skip = seeing_skip,
+	.see = seeing_see,
+};
+
+TEST(a_writer_of_odd_chunks_sees_all_bytes_in_order)
+{
+	PL_AUTOFREE uint8_t *bytes = noise();
+	PL_AUTOUNREF struct pl_disk *source = disk_of(bytes, SIZE);
+
+	for (unsigned threads = 1; threads < 7; threads++) {
+		struct platter_error err = PLATTER_ERROR_INIT;
+		PL_AUTOUNREF struct pl_disk *file = disk_of(NULL, 0);
+		struct seeing s = { .writer = { .ops = &seeing_ops,
+						.file = file,
+						.size = SIZE,
+						.chunk = 2448 * threads,
+						.encoded_max = 2448 * threads },
+				    .bytes = bytes };
+		struct pl_copy copy = { .source = source, .writer = &s.writer, .threads = threads };
+
+		EXPECT_OK(pl_copy_run(&copy, &err));
+		EXPECT_EQ(s.next, SIZE);
+		EXPECT_EQ(s.seen, SIZE);
+		EXPECT_EQ(file->size, s.placed);
+	}
+}
