@@ -89,6 +89,8 @@ KINDS = [
     Kind("zso", "zso", qemu="", size=to(2048), seven=False),
     Kind("sparseimage", "sparseimage", seven=False, most=0xffffffff * MIB, expand=sparse.expand_sparseimage),
     Kind("sparsebundle", "sparsebundle", seven=False, expand=sparse.expand_sparsebundle),
+    Kind("chd", "chd", "-o", "codecs=zlib", qemu="", seven=False),
+    Kind("chd, plain", "chd", "-o", "codecs=none", qemu="", seven=False, most=TIB),
 ]
 
 
@@ -125,6 +127,10 @@ def others_read(kind, image, raw):
     if kind.expand:
         kind.expand(image, path("expanded"))
         run(["cmp", path("expanded"), raw], timeout=200)
+    """qemu-img, libvhdi or chdman finds the same bytes and the same size."""
+    if kind.format == "chd":
+        run(["chdman", "extractraw", "-f", "-i", image, "-o", path("extracted")], timeout=200)
+        lib.same_bytes(path("extracted"), raw)
         return
     if not kind.qemu:
         vhdi_reads(image, raw)
@@ -189,7 +195,7 @@ def test_kinds_are_all():
 def test_every_format_to_every_other():
     """Disks of 1 sector, 7 sectors, and 1 MiB and 1 sector: each kind of image made from raw is read by
     others, and so is every other kind made from it; sizes become what each kind's rule says."""
-    lib.need_tool("qemu-img", "7zz", "vhdimount")
+    lib.need_tool("qemu-img", "7zz", "vhdimount", "chdman")
     for a in KINDS:
         for size in SMALL:
             def attempt(a=a, size=size):
@@ -219,7 +225,7 @@ def neighbours():
 @lib.shards(2)
 def test_around_2_gib():
     """Sparse disks of 2 GiB, one sector less and more: each kind read once and written once."""
-    lib.need_tool("qemu-img", "vhdimount")
+    lib.need_tool("qemu-img", "vhdimount", "chdman")
     for size, a, b in neighbours():
         yield f"{a.name} to {b.name}, {size}", lambda a=a, b=b, size=size: convert_and_read(a, b, size)
 

@@ -26,6 +26,7 @@ WAYS = {
     "zso": [[], ["-o", "block_size=8K"]],
     "sparseimage": [[], ["-o", "encryption=AES-128"]],
     "sparsebundle": [[], ["-o", "band_size=64K"], ["-o", "encryption=AES-256"]],
+    "chd": [["-o", "codecs=zlib"], ["-o", "codecs=none"], ["-o", "codecs=zlib+huff", "-o", "hunk=16K", "-o", "type=raw"]],
 }
 
 
