@@ -44,23 +44,7 @@
 	X(cdi)          \
 	X(b6t)          \
 	X(cif)          \
-#define EACH_FORMAT(X) \
-	X(qcow2)       \
-	X(qcow)        \
-	X(qed)         \
-	X(vhd)         \
-	X(vhdx)        \
-	X(vmdk)        \
-	X(vdi)         \
-	X(parallels)   \
-	X(prl_xml)     \
-	X(ova)         \
-	X(cue)         \
-	X(toc)         \
-	X(sectors)     \
-	X(wav)         \
-	X(flac)        \
-	X(chd)         \
+	X(chd)          \
 	X(raw)
 
 #define DECLARE(name) extern const struct pl_format pl_format_##name;

@@ -180,7 +180,7 @@ plan_mapped(struct engine *e, struct slot *s, struct platter_error *err)
 	}
 	/* Data, with the gaps in it that are smaller than a chunk. */
 	for (;;) {
-		uint64_t next, to = PL_MIN(pl_round_up(end, e->chunk), limit);
+		uint64_t next, to = PL_MIN(pl_multiple_above(end, e->chunk), limit);
 
 		/* The rest of the chunk goes with it, but what is bad in it counts. */
 		for (; end < to; end = next) {
@@ -189,7 +189,6 @@ plan_mapped(struct engine *e, struct slot *s, struct platter_error *err)
 				return r;
 		}
 		end = to;
-		end = PL_MIN(pl_multiple_above(end, e->chunk), limit);
 		if (end == limit)
 			break;
 		r = look(e, end, &kind, &next, err);

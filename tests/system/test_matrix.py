@@ -117,7 +117,7 @@ def disk(name, size, longer=0):
 
 
 def others_read(kind, image, raw):
-    """qemu-img, or 7zz or libvhdi, or Python finds the same bytes and the same size."""
+    """qemu-img, or 7zz, libvhdi, chdman, or Python finds the same bytes and the same size."""
     if kind.format == "dmg" and not kind.qemu:
         seven_reads(kind, image, raw)
         return
@@ -127,7 +127,7 @@ def others_read(kind, image, raw):
     if kind.expand:
         kind.expand(image, path("expanded"))
         run(["cmp", path("expanded"), raw], timeout=200)
-    """qemu-img, libvhdi or chdman finds the same bytes and the same size."""
+        return
     if kind.format == "chd":
         run(["chdman", "extractraw", "-f", "-i", image, "-o", path("extracted")], timeout=200)
         lib.same_bytes(path("extracted"), raw)
