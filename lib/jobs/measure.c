@@ -229,6 +229,15 @@ measure_source(struct measuring *m, struct layout *l, struct platter_error *err)
 	return r;
 }
 
+static bool
+has_option(const struct measuring *m, const char *key)
+{
+	for (size_t i = 0; i < m->create.nr_options; i++)
+		if (strcmp(m->create.options[i].key, key) == 0)
+			return true;
+	return false;
+}
+
 static int
 measure_required(struct measuring *m, struct platter_error *err)
 {
@@ -241,11 +250,11 @@ measure_required(struct measuring *m, struct platter_error *err)
 		r = layout_finish(&l, m->size, err);
 	if (r == 0)
 		pl_storage_counted(l.file, &m->result->required, &m->result->written);
-	if (r == 0 && m->key_bits) {
+	if (r == 0 && m->key_bits)
 		m->result->required = pl_cdsa_stored_length(m->result->required);
-		/* What is encrypted has no holes. */
+	/* What is encrypted has no holes. */
+	if (r == 0 && has_option(m, "encryption"))
 		m->result->written = m->result->required;
-	}
 	layout_done(&l);
 	return r;
 }

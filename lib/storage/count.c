@@ -61,15 +61,19 @@ reserve_end(struct count *c, uint64_t index)
 	return true;
 }
 
-/* The file is at least so long now. */
+/* [at, end) is there: the file is at least so long now, and so is each that the range is in. */
 static void
-reach(struct count *c, uint64_t end)
+reach(struct count *c, uint64_t at, uint64_t end)
 {
-	uint64_t index = c->split && end ? (end - 1) / c->split : 0;
-
 	c->disk.size = PL_MAX(c->disk.size, end);
-	if (c->loose && end && reserve_end(c, index))
-		c->ends[index] = PL_MAX(c->ends[index], end - index * c->split);
+	while (c->loose && at < end) {
+		uint64_t index = at / c->split, in = PL_MIN(end - index * c->split, c->split);
+
+		if (!reserve_end(c, index))
+			break;
+		c->ends[index] = PL_MAX(c->ends[index], in);
+		at = index * c->split + in;
+	}
 }
 
 static int
@@ -85,7 +89,7 @@ static int
 count_zero(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned flags,
 	   struct platter_error *err)
 {
-	reach(pl_container_of(disk, struct count, disk), offset + length);
+	reach(pl_container_of(disk, struct count, disk), offset, offset + length);
 	return 0;
 }
 
@@ -93,7 +97,8 @@ static int
 count_resize(struct pl_disk *disk, uint64_t size, struct platter_error *err)
 {
 	disk->size = size;
-	reach(pl_container_of(disk, struct count, disk), size);
+	/* Of files beside it the last alone becomes longer. */
+	reach(pl_container_of(disk, struct count, disk), size ? size - 1 : 0, size);
 	return 0;
 }
 
@@ -150,7 +155,7 @@ pl_storage_count_range(struct pl_disk *disk, uint64_t at, uint64_t n)
 	struct count *c = count_of(disk);
 
 	c->written += n;
-	reach(c, at + n);
+	reach(c, at, at + n);
 }
 
 static uint64_t
