@@ -254,14 +254,19 @@ choose_wrapper(struct pl_disk *file, const char *name, const struct pl_format **
 	*ret_inner = name;
 }
 
-/* Open the image that a wrapper has opened the file of, in its place: *disk. */
+/* Open the wrapper, and the image in the file that it is. */
 static int
-open_wrapped(struct pl_disk **disk, const char *format, const char *snapshot, const char *of_many,
-	     unsigned flags, const struct opener *above, struct platter_error *err)
+open_wrapped(const struct pl_format *wrapper, const struct pl_open_request *request,
+	     const char *format, const struct opener *above, struct pl_disk **ret,
+	     struct platter_error *err)
 {
-	PL_AUTOUNREF struct pl_disk *file = *disk;
+	struct pl_open_request outer = { .file = request->file, .flags = request->flags };
+	PL_AUTOUNREF struct pl_disk *file = NULL;
+	int r = wrapper->open(&outer, &file, err);
 
-	return open_image(file, NULL, format, snapshot, of_many, flags, above, NULL, disk, err);
+	return r < 0 ? r
+		     : open_image(file, NULL, format, request->snapshot, request->disk,
+				  request->flags, above, NULL, ret, err);
 }
 
 static int
@@ -290,6 +295,9 @@ open_image(struct pl_disk *file, const char *path, const char *format_name, cons
 		r = format->open(&request, ret, err);
 		return r < 0 ? r : open_wrapped(ret, inner, snapshot, disk, flags, above, err);
 	}
+		return pl_unsupported(err, 0, "'%s' is encrypted twice", file->name);
+	if (format->wraps)
+		return open_wrapped(format, &request, inner, above, ret, err);
 	if (disk && !format->many_disks)
 		return pl_fail(err, -ENOENT,
 			       "'%s' is of format '%s', which holds one disk: there is"
