@@ -305,8 +305,21 @@ set_texts(struct pl_burning *g, const struct pl_burn_session *s, struct platter_
 	return r;
 }
 
+/*
+ * Tracks of DVD+R and BD-R may be of open size, which asks less of the drive: some have no command
+ * that reserves a track.
+ */
+static bool
+has_open_tracks(const struct pl_burn_session *s, unsigned profile)
+{
+	return s->nr_tracks == 1 &&
+	       (profile == PL_PROFILE_DVD_PLUS_R || profile == PL_PROFILE_DVD_PLUS_R_DL ||
+		profile == PL_PROFILE_BD_R);
+}
+
 static int
-choose_type(struct pl_burning *g, const struct pl_burn_session *s, struct platter_error *err)
+choose_type(struct pl_burning *g, const struct pl_burn_session *s, unsigned profile,
+	    struct platter_error *err)
 {
 	char reasons[BURN_REASONS_LEN] = "";
 	bool sound = false, data = false;
@@ -317,6 +330,9 @@ choose_type(struct pl_burning *g, const struct pl_burn_session *s, struct platte
 	if (sound && !data) {
 		if (burn_write_opts_set_write_type(g->opts, BURN_WRITE_SAO, BURN_BLOCK_SAO))
 			return set_texts(g, s, err);
+	} else if (has_open_tracks(s, profile) &&
+		   burn_write_opts_set_write_type(g->opts, BURN_WRITE_TAO, BURN_BLOCK_MODE1)) {
+		return 0;
 	} else if (burn_write_opts_auto_write_type(g->opts, g->disc, reasons, 0) !=
 		   BURN_WRITE_NONE) {
 		return 0;
@@ -356,7 +372,7 @@ prepare(struct pl_burner *b, const struct pl_burn_session *s, struct platter_err
 		burn_write_opts_set_has_mediacatalog(g->opts, 1);
 	}
 	burn_drive_set_speed(b->d, 0, (int)s->speed);
-	return choose_type(g, s, err);
+	return choose_type(g, s, b->drive.info.disc.profile, err);
 }
 
 int

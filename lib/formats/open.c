@@ -290,12 +290,6 @@ open_image(struct pl_disk *file, const char *path, const char *format_name, cons
 	if (format->wraps && below && below->wraps)
 		return pl_unsupported(err, 0, "'%s' is wrapped twice, by encryption or as ECM",
 				      file->name);
-	if (format->wraps) {
-		request.snapshot = request.disk = NULL;
-		r = format->open(&request, ret, err);
-		return r < 0 ? r : open_wrapped(ret, inner, snapshot, disk, flags, above, err);
-	}
-		return pl_unsupported(err, 0, "'%s' is encrypted twice", file->name);
 	if (format->wraps)
 		return open_wrapped(format, &request, inner, above, ret, err);
 	if (disk && !format->many_disks)

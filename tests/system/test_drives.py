@@ -336,3 +336,33 @@ def test_real_drive():
     expect(said["burn"].startswith("status 3") and "closed" in said["burn"], said["burn"])
     expect("status 3" in said["mounted"] and "/mnt/disc" in said["mounted"], said["mounted"])
     expect("status 0" in said["mounted"] and "in use" in said["mounted"], said["mounted"])
+
+
+@limit(600)
+@weight(3)
+def test_recorder():
+    """In an emulated PC, a DVD+R is burned by a recorder's own commands, verified and read; it is not written a second time."""
+    if not lib.LONG:
+        lib.skip("takes a minute: only of check-long")
+    lib.need_root()
+    lib.need_tool("tgtd", "tgtadm", "tgtimg", "iscsid", "iscsiadm")
+    vm.version()
+    share = path("share")
+    os.makedirs(share)
+    image = iso("share/a.iso", "RECORDED", one=noise(12 * MIB))
+    program = os.path.join(os.path.dirname(__file__), "guest_recorder.py")
+    vm.run_python(program, vm.SHARE, lib.PLATTER, share=share, disks={}, modules=["crc32c_generic", "iscsi_tcp", "sr_mod", "sg", "isofs"])
+    said = {}
+    for name in ("before", "burn", "after", "rip", "again"):
+        with open(os.path.join(share, name)) as f:
+            status, _, rest = f.read().partition("\n")
+        said[name] = (status, rest)
+    disc = lib.json.loads(said["before"][1])["optical"][0]["disc"]
+    expect_equal((disc["state"], disc["medium"]), ("blank", "DVD"), "the disc before")
+    expect_equal(said["burn"][0], "status 0", said["burn"][1])
+    expect(lib.json.loads(said["burn"][1])["verified"], said["burn"][1])
+    expect_equal(lib.json.loads(said["after"][1])["optical"][0]["disc"]["state"], "closed", "the disc after")
+    expect_equal(said["rip"][0], "status 0", said["rip"][1])
+    with open(os.path.join(share, "rip.iso"), "rb") as f, open(image, "rb") as g:
+        expect(f.read(os.stat(image).st_size) == g.read(), "what was read of the disc")
+    expect_equal(said["again"][0], "status 3", said["again"][1])

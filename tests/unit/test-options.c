@@ -183,12 +183,13 @@ manual(const char *verb)
 	return text;
 }
 
-/* Two options of one name mean the same to different things. */
+/* Two options of one name mean the same to different things; one without an argument is another. */
 static bool
-takes_name(const struct verb *v, const char *name)
+takes_such(const struct verb *v, const struct option_info *info)
 {
 	for (enum option_id id = 0; id < NR_OPTIONS; id++)
-		if (!strcmp(option_table[id].name, name) && verb_takes(v, id))
+		if (!strcmp(option_table[id].name, info->name) &&
+		    !option_table[id].argument == !info->argument && verb_takes(v, id))
 			return true;
 	return false;
 }
@@ -208,7 +209,7 @@ TEST(every_option_is_in_the_manual_and_no_other)
 				 info->kind == OPTION_FLAG         ? "\n"
 				 : info->kind == OPTION_MAYBE_TEXT ? " Ns Op = Ns Ar "
 								   : " Ns = Ns Ar ");
-			if (takes_name(v, info->name) != (strstr(text, item) != NULL))
+			if (takes_such(v, info) != (strstr(text, item) != NULL))
 				pl_test_fail(__FILE__, __LINE__, "--%s of %s", info->name, v->name);
 		}
 		free(text);

@@ -6,6 +6,7 @@
  * and all their checksums made, on any thread.  Placing it adds the parts to the tables and puts the
  * checksums together, in the order of the disk; nothing is read or written twice.
  */
+#include "cdsa.h"
 #include "writer.h"
 
 #include <limits.h>
@@ -21,6 +22,7 @@
 const struct platter_option_info dmg_options[] = {
 	{ "format", "UDZO|UDBZ|ULFO|ULMO|UDRO",
 	  "as hdiutil calls it: zlib, bzip2, LZFSE, LZMA or not compressed; UDZO" },
+	CDSA_OPTION,
 	{ 0 },
 };
 
