@@ -260,8 +260,9 @@ pl_isofs_like_begin(struct pl_isofs *w, struct pl_isofs_like **ret, struct platt
 	}
 	iso_image_remove_boot_image(w->image);
 	for (int i = 0; i < like->nr_images; i++)
-		if (like->images[i].path)
-			iso_node_take(like->images[i].node);
+		/* The reference of its folder comes with it; we have one already. */
+		if (like->images[i].path && iso_node_take(like->images[i].node) == 1)
+			iso_node_unref(like->images[i].node);
 	return empty_tree(w, err);
 }
 
