@@ -203,6 +203,7 @@ set_write_options(struct pl_isofs *w, struct platter_error *err)
 	iso_write_opts_set_allow_longer_paths(write, 1);
 	iso_write_opts_set_joliet_longer_paths(write, 1);
 	iso_write_opts_set_joliet_long_names(write, 1);
+	iso_write_opts_set_joliet_utf16(write, 1);
 	iso_write_opts_set_no_force_dots(write, 2); /* bit 1: Joliet */
 	iso_write_opts_set_omit_version_numbers(write, 2);
 	iso_write_opts_set_relaxed_vol_atts(write, 1);

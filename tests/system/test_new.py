@@ -102,6 +102,21 @@ def test_iso_by_others():
     expect_equal(out, prose(5000, "a/b/two"), "a file by bsdtar")
 
 
+def test_names():
+    """Names that are no UTF-8, beyond 16 bits, long and alike, and deep folders come back as they were."""
+    top = os.fsencode(path("names"))
+    for name in (b"bad\xff\xfename", b"x" * 250 + b"1", b"x" * 250 + b"2", b"a:b*c?", "\N{PILE OF POO}".encode(), b"1/2/3/4/5/6/7/8/9/10/deep"):
+        os.makedirs(os.path.dirname(os.path.join(top, name)), exist_ok=True)
+        with open(os.path.join(top, name), "wb") as f:
+            f.write(name)
+    platter("new", path("d.iso"), "--from", path("names"))
+    platter("extract", "-q", path("d.iso"), "-C", path("x"))
+    run(["diff", "-r", path("names"), path("x")])
+    joliet = set(hashes(path("d.iso?fs=joliet")))
+    expect_equal(len(joliet), 6, "files of Joliet")
+    expect("\N{PILE OF POO}" in joliet, f"{joliet}")
+
+
 def test_iso_mounts():
     """The kernel reads it."""
     lib.need_root()
