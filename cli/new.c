@@ -156,6 +156,7 @@ make_disc(const struct arguments *args, enum kind kind, const char *target,
 		.no_rock_ridge = o[OPT_NO_ROCK_RIDGE].given,
 		.no_joliet = o[OPT_NO_JOLIET].given,
 		.hfsplus = o[OPT_HFSPLUS].given,
+		.implant_md5 = o[OPT_IMPLANT_MD5].given,
 		.udf = o[OPT_UDF].given,
 		.attributes = o[OPT_XATTRS].given,
 		.exclude = exclude,
@@ -324,11 +325,12 @@ static int
 refuse_others(const struct arguments *args)
 {
 	static const enum option_id of_discs[] = {
-		OPT_PUBLISHER,  OPT_PREPARER,  OPT_APPLICATION,   OPT_SYSTEM,
-		OPT_VOLUME_SET, OPT_HFSPLUS,   OPT_NO_ROCK_RIDGE, OPT_NO_JOLIET,
-		OPT_UDF,        OPT_XATTRS,    OPT_WEIGHT,        OPT_SORT_WEIGHTS,
-		OPT_BOOT_BIOS,  OPT_BOOT_UEFI, OPT_BOOT_GRUB2,    OPT_NO_BOOT_TABLE,
-		OPT_ISOHYBRID,  OPT_APPEND,    OPT_LIKE,          OPT_EXCLUDE,
+		OPT_PUBLISHER,     OPT_PREPARER,  OPT_APPLICATION,   OPT_SYSTEM,
+		OPT_VOLUME_SET,    OPT_HFSPLUS,   OPT_NO_ROCK_RIDGE, OPT_NO_JOLIET,
+		OPT_IMPLANT_MD5,   OPT_UDF,       OPT_XATTRS,        OPT_WEIGHT,
+		OPT_SORT_WEIGHTS,  OPT_BOOT_BIOS, OPT_BOOT_UEFI,     OPT_BOOT_GRUB2,
+		OPT_NO_BOOT_TABLE, OPT_ISOHYBRID, OPT_APPEND,        OPT_LIKE,
+		OPT_EXCLUDE,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(of_discs); i++)

@@ -44,8 +44,9 @@ struct platter_iso_options {
 
 	bool no_rock_ridge; /* without the names, modes, owners and links of Unix */
 	bool no_joliet;     /* without the names for Windows */
-	bool hfsplus;    /* with a tree of HFS+ on the same contents, and an Apple partition map */
-	bool udf;        /* refused (-ENOTSUP), with what to use instead: libisofs writes no UDF */
+	bool hfsplus;     /* with a tree of HFS+ on the same contents, and an Apple partition map */
+	bool udf;         /* refused (-ENOTSUP), with what to use instead: libisofs writes no UDF */
+	bool implant_md5; /* with its MD5 in it, as implantisomd5 writes it; not to a stream */
 	bool attributes; /* with extended attributes of the namespace "user", for libisofs's readers */
 
 	const char *const *exclude; /* patterns, as of platter_weight, of what is left out */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "copy.h"
+#include "implanted.h"
 #include "epoch.h"
 #include "isofs.h"
 #include "text.h"
@@ -278,6 +279,8 @@ write_file(struct pl_isofs *w, struct pl_disk *file, struct platter_error *err)
 
 	if (w->options->append && file->sequential)
 		return pl_invalid(err, "a session cannot be appended in a stream");
+	if (w->options->implant_md5 && file->sequential)
+		return pl_invalid(err, "an MD5 cannot be implanted in a stream");
 	if (w->options->append) {
 		at = w->old_blocks * ISO_BLOCK;
 		r = copy_old(w, file, err);
@@ -287,6 +290,8 @@ write_file(struct pl_isofs *w, struct pl_disk *file, struct platter_error *err)
 	/* From now on whoever reads the file from its start finds the new session. */
 	if (r == 0 && w->options->append)
 		r = pl_write(file, w->overwrite, OVERWRITE, 0, err);
+	if (r == 0 && w->options->implant_md5)
+		r = pl_implant_md5(file, err);
 	return r;
 }
 

@@ -15,6 +15,7 @@
 
 #include "format.h"
 #include "hash.h"
+#include "implanted.h"
 #include "pool.h"
 #include "progress.h"
 #include "scheme.h"
@@ -443,6 +444,8 @@ run(struct verify *v, struct platter_progress *progress, struct platter_verify_r
 	r = check_images(v, err);
 	if (r == 0)
 		r = check_tables(v, err);
+	if (r == 0)
+		r = pl_implanted_check(v->place->disk, &v->meter, &v->findings, err);
 	pl_meter_finish(&v->meter);
 	if (r < 0)
 		return r;

@@ -295,3 +295,35 @@ def test_a_claim_costs_nothing():
         f.truncate(RAW)
     r = platter("info", path("big.cue"), timeout=5, status=None)
     expect(r.status in (0, 3) and r.rss < 64 * lib.MIB, r)
+
+
+def field(image):
+    """The application's part of the volume descriptor, where an MD5 is implanted."""
+    with open(image, "rb") as f:
+        f.seek(16 * USER + 883)
+        return f.read(512)
+
+
+def test_implanted_md5():
+    """What implantisomd5 wrote is compared, and checkisomd5 accepts what we write, which is the same."""
+    need_tool("xorriso", "implantisomd5", "checkisomd5")
+    os.makedirs(path("tree"), exist_ok=True)
+    with open(os.path.join(path("tree"), "file"), "wb") as f:
+        f.write(lib.noise(3 * lib.MIB, "file"))
+    theirs, ours = iso("theirs.iso"), path("ours.iso")
+    run(["implantisomd5", theirs])
+    expect("the implanted MD5 fits" in platter("verify", theirs).text, "verify does not compare it")
+    platter("new", "-q", ours, "--from", path("tree"), "--implant-md5")
+    expect("PASS" in run(["checkisomd5", ours], status=None).errors, "checkisomd5 does not accept ours")
+    mine = field(ours)
+    run(["implantisomd5", "-f", ours])
+    expect_equal(field(ours), mine, "what implantisomd5 writes into the same image")
+    platter("convert", "-q", theirs, path("theirs.cue"))
+    expect("the implanted MD5 fits" in platter("verify", path("theirs.cue")).text, "nor on a disc in another format")
+    with open(theirs, "r+b") as f:
+        f.seek(100 * USER)
+        f.write(b"damage")
+    said = platter("verify", theirs, status=1)
+    expect("and that of the data is" in said.text + said.errors, said)
+    r = run(["sh", "-c", '"$0" new -q - --from "$1" --implant-md5 | cat', lib.PLATTER, path("tree")])
+    expect("implanted in a stream" in r.errors, r)
