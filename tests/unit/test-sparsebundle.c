@@ -107,7 +107,7 @@ TEST(a_property_list_that_says_something_else_is_refused)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
-		PL_AUTOFREE uint8_t *bytes = make_bundle();
+		free(make_bundle());
 
 		printf("# list %zu\n", i);
 		run("rm b/Info.bckup");
@@ -139,7 +139,7 @@ TEST(the_backup_stands_in_for_a_damaged_list)
 
 TEST(bands_that_cannot_be_are_told_and_not_followed)
 {
-	PL_AUTOFREE uint8_t *bytes = make_bundle();
+	free(make_bundle());
 	PL_AUTOUNREF struct pl_disk *disk = NULL;
 	uint8_t byte;
 
@@ -167,7 +167,7 @@ TEST(bands_beside_a_list_that_is_no_file_are_not_reached)
 
 TEST(exabytes_cost_nothing)
 {
-	PL_AUTOFREE uint8_t *bytes = make_bundle();
+	free(make_bundle());
 	PL_AUTOUNREF struct pl_disk *disk = NULL;
 	struct pl_piece p;
 
