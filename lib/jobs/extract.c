@@ -52,6 +52,7 @@ struct target {
 	struct pl_disk *disk;
 	_Atomic unsigned pieces; /* to be copied yet */
 	_Atomic uint64_t bad;    /* bytes that are known as unreadable */
+	atomic_bool is_full;     /* its last byte was written: it is as long as it should be */
 	pthread_mutex_t lock;    /* guards what follows */
 	int failed;
 	struct platter_error err;
@@ -456,6 +457,8 @@ copy_range(struct extraction *x, struct target *t, uint64_t offset, uint64_t len
 			if (r == 0)
 				r = write_at(t, buf, n, offset + done, err);
 			done += n;
+			if (r == 0 && offset + done == t->disk->size)
+				atomic_store(&t->is_full, true);
 			pl_meter_add(&x->meter, n, n);
 		}
 		offset += run;
@@ -469,7 +472,8 @@ finish_target(struct extraction *x, struct target *t, struct platter_error *err)
 {
 	unsigned how = x->options->overwrite ? 0 : RENAME_NOREPLACE;
 
-	if (ftruncate(t->fd, (off_t)t->disk->size) < 0)
+	if (t->disk->size && !atomic_load(&t->is_full) &&
+	    ftruncate(t->fd, (off_t)t->disk->size) < 0)
 		return pl_fail_errno(err, -errno, "write '%s/%s'", t->folder->path, t->name);
 	if (!t->stream)
 		set_attributes(x, t->fd, t->id, t->path);
