@@ -414,7 +414,8 @@ measure(struct measuring *m, struct platter_error *err)
 	if (r == 0)
 		r = choose_view(m, err);
 	declared = m->size;
-	r = pl_create_encryption(m->format, &m->create, &m->key_bits, err);
+	if (r == 0)
+		r = pl_create_encryption(m->format, &m->create, &m->key_bits, err);
 	if (r == 0)
 		r = measure_required(m, err);
 	m->result->size = m->size;

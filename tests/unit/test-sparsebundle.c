@@ -279,7 +279,7 @@ TEST(another_size_leaves_the_rest_of_the_list)
 	EXPECT_OK(try_open("b/Info.plist", PLATTER_OPEN_WRITE, &disk));
 	EXPECT_OK(pl_resize(disk, SIZE + BAND - 1024, &err));
 	expect_equal(disk, bytes, SIZE + BAND - 1024);
-	run("grep -q 'as it is' b/Info.plist && grep -q '<integer>6619136</integer>' b/Info.plist");
+	run("grep -q 'as it is' b/Info.plist && grep -q '<string>6619136</string>' b/Info.plist");
 }
 
 TEST(only_a_folder_that_is_a_bundle_is_replaced)

@@ -206,13 +206,13 @@ dmg_read_plist(struct pl_disk *file, const struct dmg_koly *koly, uint64_t fork_
 	       struct dmg_tables *tables, struct dmg_resources *resources,
 	       struct platter_error *err)
 {
-	static const struct dmg_plist_handler handler = {
+	static const struct pl_plist_handler handler = {
 		.begin = begin_dict, .end = end_dict, .text = take_text, .data = take_data
 	};
 	struct plist_reader p = { .tables = tables,
 				  .resources = resources,
 				  .fork_size = fork_size };
-	int r = dmg_plist_read(file, koly->xml_offset, koly->xml_length, &handler, &p, err);
+	int r = pl_plist_read(file, koly->xml_offset, koly->xml_length, &handler, &p, err);
 
 	free(p.name);
 	free(p.bytes);

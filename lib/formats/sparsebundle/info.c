@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* info.c - the property list of a sparse bundle */
-#include <plist/plist.h>
-
+#include "plist.h"
 #include "sparsebundle.h"
 #include "text.h"
 
@@ -10,108 +9,112 @@
 bool
 pl_sparsebundle_looks(const uint8_t *head, size_t n)
 {
-	bool list = n > 8 && (memcmp(head, "bplist", 6) == 0 || head[0] == '<' || head[0] == 0xef);
+	bool list = n > 8 && (head[0] == '<' || head[0] == 0xef);
 
 	return list && memmem(head, n, BUNDLE_TYPE, strlen(BUNDLE_TYPE));
 }
 
-static void
-free_plist(plist_t *list)
-{
-	plist_free(*list);
-}
-#define PL_AUTOPLIST __attribute__((cleanup(free_plist)))
+/* What is read of the list. */
+struct values {
+	struct bundle_info info;
+	uint64_t version;
+	uint64_t size_at; /* byte of the list where the size stands */
+	bool is_ours, has_version, has_size, has_band_size;
+};
 
 static int
-load(struct pl_disk *file, plist_t *ret, struct platter_error *err)
+ignore_dict(void *with, const char *path, uint64_t at, struct platter_error *err)
 {
-	PL_AUTOFREE uint8_t *bytes = NULL;
-	int r;
-
-	*ret = NULL;
-	if (file->size > MAX_INFO)
-		return pl_over_limit(err, PLATTER_NO_OFFSET,
-				     "property list of %" PRIu64 " bytes, limit is %" PRIu64,
-				     file->size, MAX_INFO);
-	r = pl_read_alloc(file, (size_t)file->size, 0, &bytes, err);
-	if (r < 0)
-		return r;
-	if (file->size)
-		plist_from_memory((const char *)bytes, (uint32_t)file->size, ret);
-	if (plist_get_node_type(*ret) == PLIST_DICT)
-		return 0;
-	plist_free(*ret);
-	*ret = NULL;
-	return pl_corrupt(err, 0, "this is no property list with a dictionary");
+	(void)with, (void)path, (void)at, (void)err;
+	return 0;
 }
 
-static bool
-parse_number(const char *text, uint64_t *ret)
+static int
+ignore_data(void *with, const char *path, const uint8_t *bytes, size_t n, uint64_t at,
+	    struct platter_error *err)
+{
+	(void)with, (void)path, (void)bytes, (void)n, (void)at, (void)err;
+	return 0;
+}
+
+/* Some writers have numbers as text. */
+static int
+take_number(const char *key, const char *text, uint64_t at, bool *ret_has, uint64_t *ret,
+	    struct platter_error *err)
 {
 	char *end;
 
 	errno = 0;
 	*ret = strtoull(text, &end, 10);
-	return text[0] >= '0' && text[0] <= '9' && !*end && !errno;
+	*ret_has = text[0] >= '0' && text[0] <= '9' && !*end && !errno;
+	return *ret_has ? 0 : pl_corrupt(err, at, "'%s' of the property list is no number", key);
 }
 
-/* Some writers have numbers as text. */
 static int
-get_number(plist_t list, const char *key, uint64_t *ret, struct platter_error *err)
+take_value(void *with, const char *path, const char *text, uint64_t at, struct platter_error *err)
 {
-	plist_t node = plist_dict_get_item(list, key);
-	char *text = NULL;
-	bool is_number;
+	struct values *v = with;
 
-	if (!node)
-		return pl_corrupt(err, 0, "the property list has no '%s'", key);
-	if (plist_get_node_type(node) == PLIST_UINT) {
-		plist_get_uint_val(node, ret);
-		return 0;
+	if (strcmp(path, "diskimage-bundle-type") == 0)
+		v->is_ours = strcmp(text, BUNDLE_TYPE) == 0;
+	else if (strcmp(path, "bundle-backingstore-version") == 0)
+		return take_number(path, text, at, &v->has_version, &v->version, err);
+	else if (strcmp(path, "band-size") == 0)
+		return take_number(path, text, at, &v->has_band_size, &v->info.band_size, err);
+	else if (strcmp(path, "size") == 0) {
+		v->size_at = at;
+		return take_number(path, text, at, &v->has_size, &v->info.size, err);
 	}
-	if (plist_get_node_type(node) == PLIST_STRING)
-		plist_get_string_val(node, &text);
-	is_number = text && parse_number(text, ret);
-	free(text);
-	return is_number ? 0 : pl_corrupt(err, 0, "'%s' of the property list is no number", key);
+	return 0;
 }
 
 static int
-check_type(plist_t list, struct platter_error *err)
+read_values(struct pl_disk *file, struct values *ret, struct platter_error *err)
 {
-	plist_t node = plist_dict_get_item(list, "diskimage-bundle-type");
-	char *text = NULL;
-	uint64_t version = 0;
-	bool known;
-	int r;
+	static const struct pl_plist_handler handler = {
+		.begin = ignore_dict, .end = ignore_dict, .text = take_value, .data = ignore_data
+	};
 
-	if (node && plist_get_node_type(node) == PLIST_STRING)
-		plist_get_string_val(node, &text);
-	known = text && strcmp(text, BUNDLE_TYPE) == 0;
-	free(text);
-	if (!known)
+	*ret = (struct values){ 0 };
+	if (file->size > MAX_INFO)
+		return pl_over_limit(err, PLATTER_NO_OFFSET,
+				     "property list of %" PRIu64 " bytes, limit is %" PRIu64,
+				     file->size, MAX_INFO);
+	return pl_plist_read(file, 0, file->size, &handler, ret, err);
+}
+
+static int
+check_values(const struct values *v, struct platter_error *err)
+{
+	const struct {
+		const char *key;
+		bool there;
+	} needed[] = { { "bundle-backingstore-version", v->has_version },
+		       { "size", v->has_size },
+		       { "band-size", v->has_band_size } };
+
+	if (!v->is_ours)
 		return pl_corrupt(err, 0, "the property list is not that of a sparse bundle");
-	r = get_number(list, "bundle-backingstore-version", &version, err);
-	if (r == 0 && version != 1)
-		r = pl_unsupported(err, 0, "sparse bundle version %" PRIu64 ", only 1 is known",
-				   version);
-	return r;
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+		if (!needed[i].there)
+			return pl_corrupt(err, 0, "the property list has no '%s'", needed[i].key);
+	if (v->version != 1)
+		return pl_unsupported(err, 0, "sparse bundle version %" PRIu64 ", only 1 is known",
+				      v->version);
+	return 0;
 }
 
 int
 pl_sparsebundle_read_info(struct pl_disk *file, struct bundle_info *ret, struct platter_error *err)
 {
-	PL_AUTOPLIST plist_t list = NULL;
-	int r = load(file, &list, err);
+	struct values v;
+	int r = read_values(file, &v, err);
 
 	if (r == 0)
-		r = check_type(list, err);
-	if (r == 0)
-		r = get_number(list, "size", &ret->size, err);
-	if (r == 0)
-		r = get_number(list, "band-size", &ret->band_size, err);
+		r = check_values(&v, err);
 	if (r < 0)
 		return r;
+	*ret = v.info;
 	if (ret->band_size < MIN_BAND || ret->band_size > MAX_BAND || ret->band_size % SECTOR)
 		return pl_corrupt(err, 0,
 				  "bands of %" PRIu64
@@ -146,20 +149,27 @@ pl_sparsebundle_new_info(const struct bundle_info *info)
 			 info->band_size, info->size);
 }
 
+/* The list stays as it is but for the number. */
 int
 pl_sparsebundle_resized_info(struct pl_disk *file, uint64_t size, char **ret,
 			     struct platter_error *err)
 {
-	PL_AUTOPLIST plist_t list = NULL;
-	char *text = NULL;
-	uint32_t n = 0;
-	int r = load(file, &list, err);
+	PL_AUTOFREE uint8_t *bytes = NULL;
+	PL_AUTOFREE char *text = NULL;
+	struct values v;
+	int r = read_values(file, &v, err);
 
+	if (r == 0)
+		r = check_values(&v, err);
+	if (r == 0)
+		r = pl_read_alloc(file, (size_t)file->size, 0, &bytes, err);
 	if (r < 0)
 		return r;
-	plist_dict_set_item(list, "size", plist_new_uint(size));
-	plist_to_xml(list, &text, &n);
-	*ret = text ? strndup(text, n) : NULL;
-	plist_to_xml_free(text);
+	text = strndup((const char *)bytes, (size_t)file->size);
+	if (!text || v.size_at > strlen(text))
+		return text ? pl_corrupt(err, 0, "a byte of zeros in the property list")
+			    : pl_no_memory(err);
+	*ret = pl_format("%.*s%" PRIu64 "%s", (int)v.size_at, text, size,
+			 text + v.size_at + strcspn(text + v.size_at, "<"));
 	return *ret ? 0 : pl_no_memory(err);
 }

@@ -5,20 +5,20 @@
  * The list of an image of a terabyte is of 50 MiB, nearly all of it tables in base64: they are
  * handed on as they are decoded, and nothing of the list is kept.
  */
-#ifndef DMG_PLIST_H
-#define DMG_PLIST_H
+#ifndef PL_PLIST_H
+#define PL_PLIST_H
 
 #include "disk.h"
 
 /* "resource-fork/blkx/Name": the keys that lead to a value; arrays add nothing to it. */
-#define DMG_PLIST_PATH 256
+#define PL_PLIST_PATH 256
 /* Texts are cut to this, with their NUL. */
-#define DMG_PLIST_TEXT 1024
+#define PL_PLIST_TEXT 1024
 /* Dicts and arrays in each other; four are in use. */
-#define DMG_PLIST_DEPTH 16
+#define PL_PLIST_DEPTH 16
 
 /* `at`: byte of the file where the value begins.  Each returns 0 or a negative errno with *err. */
-struct dmg_plist_handler {
+struct pl_plist_handler {
 	/* A dict begins or ends. */
 	int (*begin)(void *with, const char *path, uint64_t at, struct platter_error *err);
 	int (*end)(void *with, const char *path, uint64_t at, struct platter_error *err);
@@ -34,7 +34,7 @@ struct dmg_plist_handler {
  * Read the list at [offset, offset + length) of `file`.  -EUCLEAN: it is none, at the byte that
  * the error names.  What follows its end is not looked at.
  */
-int dmg_plist_read(struct pl_disk *file, uint64_t offset, uint64_t length,
-		   const struct dmg_plist_handler *handler, void *with, struct platter_error *err);
+int pl_plist_read(struct pl_disk *file, uint64_t offset, uint64_t length,
+		  const struct pl_plist_handler *handler, void *with, struct platter_error *err);
 
 #endif

@@ -17,13 +17,13 @@ struct reader {
 	uint64_t next, end; /* bytes of the file that are not in `buf` yet */
 	uint8_t *buf;
 	size_t pos, n;
-	const struct dmg_plist_handler *handler;
+	const struct pl_plist_handler *handler;
 	void *with;
-	struct container stack[DMG_PLIST_DEPTH];
+	struct container stack[PL_PLIST_DEPTH];
 	size_t depth;
-	char path[DMG_PLIST_PATH];
+	char path[PL_PLIST_PATH];
 	bool keyed; /* the path ends with the key of the value to come */
-	char text[DMG_PLIST_TEXT];
+	char text[PL_PLIST_TEXT];
 	size_t text_length;
 	bool done;
 };
@@ -290,9 +290,9 @@ take_data(struct reader *p, uint64_t at, struct platter_error *err)
 static int
 open_container(struct reader *p, bool dict, uint64_t at, struct platter_error *err)
 {
-	if (p->depth == DMG_PLIST_DEPTH)
+	if (p->depth == PL_PLIST_DEPTH)
 		return pl_over_limit(err, at, "a property list of more than %d levels",
-				     DMG_PLIST_DEPTH);
+				     PL_PLIST_DEPTH);
 	p->stack[p->depth++] = (struct container){ dict, strlen(p->path) };
 	p->keyed = !dict;
 	return dict ? p->handler->begin(p->with, p->path, at, err) : 0;
@@ -396,8 +396,8 @@ step(struct reader *p, struct platter_error *err)
 }
 
 int
-dmg_plist_read(struct pl_disk *file, uint64_t offset, uint64_t length,
-	       const struct dmg_plist_handler *handler, void *with, struct platter_error *err)
+pl_plist_read(struct pl_disk *file, uint64_t offset, uint64_t length,
+	      const struct pl_plist_handler *handler, void *with, struct platter_error *err)
 {
 	struct reader p = { .file = file,
 			    .next = offset,
