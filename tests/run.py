@@ -76,7 +76,7 @@ class Report:
 class Job:
     """One process to run.  `serial` ones run alone, after all others."""
 
-    def __init__(self, name, args, *, prefix="", serial=False, limit=300, weight=1, env=None):
+    def __init__(self, name, args, *, prefix="", serial=False, limit=900, weight=1, env=None):
         self.name, self.args, self.prefix = name, args, prefix
         self.serial, self.limit, self.weight = serial, limit, weight
         self.env = env or {}
