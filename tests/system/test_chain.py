@@ -103,9 +103,9 @@ def test_names_of_parents():
 
 
 def test_create_empty():
-    """create --size makes an image of zeros in every format that can be created."""
+    """create --size makes an image of zeros in every format of disks that can be created."""
     for f in platter("formats", "--json").json()["formats"]:
-        if not f["create"]:
+        if not f["create"] or f["holds"] != "disk":
             continue
 
         def attempt(name=f["name"]):
