@@ -35,8 +35,8 @@ enum platter_holds {
 
 struct platter_format_info {
 	const char *name, *longname;
-	const char *const *extensions;             /* NULL-terminated, without the dot */
-	unsigned abilities;                        /* enum platter_ability */
+	const char *const *extensions; /* NULL-terminated, without the dot */
+	unsigned abilities;            /* enum platter_ability */
 	enum platter_holds holds;
 	const struct platter_option_info *options; /* ends with key == NULL */
 };

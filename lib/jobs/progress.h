@@ -19,11 +19,11 @@ struct pl_meter {
 	double started; /* seconds of a steady clock */
 	_Atomic uint64_t done, moved;
 	_Atomic int buffer, ahead; /* percent, or -1; see pl_meter_set_fill() */
-	_Atomic uint64_t due;  /* nanoseconds of that clock: no report before */
-	pthread_mutex_t lock;  /* of what follows, and of report() */
-	double sampled;        /* when the rate was last brought up to date, */
-	uint64_t sampled_done; /* and how far the work was then */
-	double rate;           /* bytes a second, older samples fading; 0 not known yet */
+	_Atomic uint64_t due;      /* nanoseconds of that clock: no report before */
+	pthread_mutex_t lock;      /* of what follows, and of report() */
+	double sampled;            /* when the rate was last brought up to date, */
+	uint64_t sampled_done;     /* and how far the work was then */
+	double rate;               /* bytes a second, older samples fading; 0 not known yet */
 };
 
 /* Begin a phase.  `progress` may be NULL; `total` UINT64_MAX: not known. */
