@@ -35,7 +35,7 @@ const struct option_info option_table[NR_OPTIONS] = {
 	[OPT_OPTION] = { "option", 'o', OPTION_PAIRS, "KEY=VALUE,...", NULL,
 			 "options of the format, as 'platter formats NAME' lists them" },
 	[OPT_COMPRESS] = { "compress", 'c', OPTION_MAYBE_TEXT, "CODEC",
-			   "zstd|zlib|bzip2|lzfse|lzvn|xz",
+			   "zstd|zlib|bzip2|lzfse|lzvn|xz|lz4",
 			   "compress, with the format's usual codec or this one: zstd:9" },
 	[OPT_SPARSE] = { "sparse", 0, OPTION_CHOICE, "WHEN", "auto|always|never",
 			 "leave out zeros: auto (64 KiB blocks), always (4 KiB) or never" },

@@ -8,6 +8,7 @@ static const struct {
 } codecs[] = {
 	{ &pl_codec_zstd, NULL },  { &pl_codec_zlib, "deflate" }, { &pl_codec_bzip2, "bz2" },
 	{ &pl_codec_lzfse, NULL }, { &pl_codec_lzvn, NULL },      { &pl_codec_xz, "lzma" },
+	{ &pl_codec_lz4, NULL },
 };
 
 const struct pl_codec *

@@ -10,7 +10,7 @@ import zlib
 
 from lib import BUILD, KIB, MIB, expect, expect_equal, manifest, mixed_raw, path, platter, run, unpacked
 
-CODECS = ["zstd", "zlib", "bzip2", "lzfse", "lzvn", "xz"]
+CODECS = ["zstd", "zlib", "bzip2", "lzfse", "lzvn", "xz", "lz4"]
 # Kinds of chunks in Apple's disk images.
 KINDS = {0x80000004: "adc", 0x80000005: "zlib", 0x80000006: "bzip2", 0x80000007: "lzfse", 0x80000008: "xz"}
 CHUNK = 256 * KIB

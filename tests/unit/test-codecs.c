@@ -12,10 +12,10 @@
 #include "test.h"
 #include "wim-chunks.h"
 
-static const struct pl_codec *const codecs[] = {
-	&pl_codec_deflate, &pl_codec_zstd,  &pl_codec_xz,
-	&pl_codec_lzvn,    &pl_codec_lzfse, &pl_codec_bzip2
-};
+static const struct pl_codec *const codecs[] = { &pl_codec_deflate, &pl_codec_zstd,
+						 &pl_codec_xz,      &pl_codec_lzvn,
+						 &pl_codec_lzfse,   &pl_codec_bzip2,
+						 &pl_codec_lz4 };
 static const size_t sizes[] = { 1, 511, KIB(64), MIB(2) };
 
 static int
@@ -39,6 +39,7 @@ TEST(codecs_go_by_their_names)
 		{ "lzvn", &pl_codec_lzvn },
 		{ "xz", &pl_codec_xz },
 		{ "lzma", &pl_codec_xz },
+		{ "lz4", &pl_codec_lz4 },
 		{ "", NULL },
 		{ "zst", NULL },
 		{ "zstd:3", NULL },
@@ -51,7 +52,7 @@ TEST(codecs_go_by_their_names)
 	for (; pl_codec_at(nr); nr++)
 		EXPECT(pl_codec_by_name(pl_codec_at(nr)->name, strlen(pl_codec_at(nr)->name)) ==
 		       pl_codec_at(nr));
-	EXPECT_EQ(nr, 6);
+	EXPECT_EQ(nr, 7);
 }
 
 TEST(what_is_encoded_decodes_to_the_same_at_every_size_and_level)

@@ -63,7 +63,7 @@ encode_block(const struct cso_writer *c, const uint8_t *in, uint8_t *out, bool *
 
 	*ret_lz4 = c->kind == ZSO;
 	if (c->kind == ZSO)
-		return pl_codec_lz4.encode(pl_codec_lz4.default_level, in, block, out, block - 1);
+		return pl_codec_lz4.encode(c->level, in, block, out, block - 1);
 	deflated = pl_codec_deflate.encode(c->level, in, block, out, block - 1);
 	if (c->kind == CSO_1)
 		return deflated;
@@ -264,16 +264,17 @@ static int
 read_level(const struct pl_create_request *request, enum pl_cso_kind kind, int *ret,
 	   struct platter_error *err)
 {
-	const struct pl_codec *codec = &pl_codec_deflate;
+	const struct pl_codec *codec = kind == ZSO ? &pl_codec_lz4 : &pl_codec_deflate;
+	const char *name = kind == ZSO ? "lz4" : "zlib";
 
-	*ret = DEFAULT_LEVEL;
-	if (request->codec && *request->codec && (kind == ZSO || strcmp(request->codec, "zlib")))
-		return pl_invalid(err, "compression '%s': %s", request->codec,
-				  kind == ZSO ? "zso has only lz4" : "cso has only zlib");
+	*ret = kind == ZSO ? codec->default_level : DEFAULT_LEVEL;
+	if (request->codec && *request->codec && strcmp(request->codec, name) != 0)
+		return pl_invalid(err, "compression '%s': %s has only %s", request->codec,
+				  kind == ZSO ? "zso" : "cso", name);
 	if (request->codec && request->level != INT_MIN)
 		*ret = request->level;
 	if (*ret < codec->min_level || *ret > codec->max_level)
-		return pl_invalid(err, "compression level %d: zlib has %d to %d", *ret,
+		return pl_invalid(err, "compression level %d: %s has %d to %d", *ret, name,
 				  codec->min_level, codec->max_level);
 	return 0;
 }
