@@ -161,7 +161,7 @@ def run_jobs(jobs, report, workers):
 
 # ---- what there is to run ----
 
-def unit_jobs(build, prefix="unit."):
+def unit_jobs(build, prefix="unit.", long=False):
     """Every test program of a build; fuzz seeds are replayed by programs of the same kind."""
     jobs = []
     limit = 900    # test-store goes through every format; sanitizers take their time
@@ -175,7 +175,8 @@ def unit_jobs(build, prefix="unit."):
                 args = [exe]
                 if start == "replay-":
                     args.append(os.path.join(ROOT, "fuzz/seeds", name[len(start):]))
-                jobs.append(Job(prefix + name, args, prefix=f"{prefix}{name}.", limit=limit))
+                jobs.append(Job(prefix + name, args, prefix=f"{prefix}{name}.", limit=limit,
+                                env={"PLATTER_LONG": "1" if long else ""}))
     return jobs
 
 
@@ -284,9 +285,9 @@ def main():
     build = os.path.abspath(a.build)
     jobs = []
     if a.only in (None, "unit"):
-        jobs += unit_jobs(build)
+        jobs += unit_jobs(build, long=args.long)
     if asan and a.only in (None, "asan"):
-        jobs += unit_jobs(asan, "unit-asan.")
+        jobs += unit_jobs(asan, "unit-asan.", args.long)
     if a.only in (None, "system"):
         jobs += system_jobs(build, asan, a.long)
     if a.words:

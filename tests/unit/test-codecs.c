@@ -12,9 +12,10 @@
 #include "test.h"
 #include "wim-chunks.h"
 
-static const struct pl_codec *const codecs[] = { &pl_codec_deflate, &pl_codec_zstd,
-						 &pl_codec_xz,      &pl_codec_lzvn,
-						 &pl_codec_lzfse,   &pl_codec_bzip2 };
+static const struct pl_codec *const codecs[] = {
+	&pl_codec_deflate, &pl_codec_zstd,  &pl_codec_xz,
+	&pl_codec_lzvn,    &pl_codec_lzfse, &pl_codec_bzip2
+};
 static const size_t sizes[] = { 1, 511, KIB(64), MIB(2) };
 
 static int

@@ -277,7 +277,7 @@ TEST(random_changes_equal_a_model)
 		printf("# %s\n", images[i].label);
 		make_image(images[i].make);
 		begin_model(&m, "c.qcow2");
-		for (int round = 0; round < 5; round++) {
+		for (unsigned round = 0; round < pl_test_rounds(5); round++) {
 			struct pl_disk *disk = open_image("c.qcow2", PLATTER_OPEN_WRITE);
 
 			EXPECT_EQ(disk->size, m.now.size);

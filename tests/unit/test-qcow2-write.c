@@ -178,7 +178,7 @@ TEST(a_kill_leaves_an_image_that_opens)
 {
 	need_qemu();
 	run("head -c 8M /dev/urandom >base.img");
-	for (int i = 0; i < 40; i++) {
+	for (unsigned i = 0; i < pl_test_rounds(40); i++) {
 		pid_t child;
 		int status;
 
@@ -190,7 +190,7 @@ TEST(a_kill_leaves_an_image_that_opens)
 		if (child == 0) {
 			struct pl_disk *disk = open_image("k.qcow2", PLATTER_OPEN_WRITE);
 
-			seed = 77 + (uint64_t)i;
+			seed = 77 + i;
 			for (;;) {
 				struct operation o = random_operation(disk->size);
 
@@ -223,7 +223,7 @@ TEST(a_power_cut_loses_nothing_that_was_flushed)
 	run("{ head -c 1M /dev/urandom; yes platter | head -c 2M; } >base.img");
 	for (size_t m = 0; m < ARRAY_SIZE(makes); m++) {
 		run("%s", makes[m]);
-		for (unsigned i = 0; i < 20; i++) {
+		for (unsigned i = 0; i < pl_test_rounds(20); i++) {
 			seed = 1000 * (m + 1) + i;
 			write_until_cut("i.qcow2", "qcow2", 1 + rnd(i % 2 ? 200 : 2500),
 					"qemu-img check cut || [ $? = 3 ]");

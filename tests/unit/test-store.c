@@ -187,10 +187,10 @@ TEST(what_is_written_is_read)
 		model = malloc(size);
 		EXPECT(model);
 		EXPECT_OK(pl_read(disk, model, size, 0, &err));
-		change(model, 600);
+		change(model, pl_test_rounds(600));
 		expect_model(&images[k], model, size);
 		/* Again, into what has been written. */
-		change(model, 200);
+		change(model, pl_test_rounds(200));
 		expect_model(&images[k], model, size);
 	}
 }
@@ -228,7 +228,7 @@ TEST(a_power_cut_loses_nothing_that_was_flushed)
 			continue;
 		printf("# %s\n", images[k].label);
 		make_image(&images[k]);
-		for (unsigned i = 0; i < 12; i++) {
+		for (unsigned i = 0; i < pl_test_rounds(12); i++) {
 			seed = 1000 * (k + 1) + i;
 			write_until_cut("i", NULL, 1 + rnd(i % 2 ? 60 : 600), "true");
 			if (images[k].qemu && !strcmp(images[k].qemu, "vhdx"))
@@ -292,7 +292,7 @@ TEST(a_kill_loses_nothing_that_was_flushed)
 
 	need_qemu();
 	EXPECT(progress != MAP_FAILED);
-	for (unsigned i = 0; i < 4 * ARRAY_SIZE(images); i++) {
+	for (unsigned i = 0; i < pl_test_rounds(4 * ARRAY_SIZE(images)); i++) {
 		const struct image *image = &images[i % ARRAY_SIZE(images)];
 		PL_AUTOUNREF struct pl_disk *disk = NULL;
 		PL_AUTOFREE uint8_t *model = NULL;

@@ -52,6 +52,14 @@ pl_test_skip(const char *format, ...)
 	longjmp(leave, SKIPPED);
 }
 
+unsigned
+pl_test_rounds(unsigned n)
+{
+	const char *is_long = getenv("PLATTER_LONG");
+
+	return is_long && *is_long ? n : (n + 3) / 4;
+}
+
 const char *
 pl_test_folder(void)
 {

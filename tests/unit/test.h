@@ -25,6 +25,8 @@ void pl_test_register(struct pl_test *test);
 _Noreturn void pl_test_fail(const char *file, int line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 _Noreturn void pl_test_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* How often to try what chance decides: `n` times in a long run, else a quarter of that. */
+unsigned pl_test_rounds(unsigned n);
 /* An empty folder for this test's files, removed afterwards. */
 const char *pl_test_folder(void);
 
