@@ -601,3 +601,33 @@ TEST(headers_of_flac_files_are_checked)
 	h[4] = 0x81;
 	EXPECT_EQ(open_alone("flac", h, sizeof h, NULL, &none), -EUCLEAN);
 }
+
+/* Index 1 then counts from LBA 0, and is where the track begins. */
+TEST(clonecd_images_that_tell_no_index_0_are_read)
+{
+	const struct file files[] = { { "disc.img", sound, sizeof sound } };
+	static const char entries[] = "[CloneCD]\nVersion=3\n"
+				      "[Entry 0]\nSession=1\nPoint=0xa2\nPLBA=100\n"
+				      "[Entry 1]\nSession=1\nPoint=1\nPLBA=%d\n"
+				      "[Entry 2]\nSession=1\nPoint=2\nPLBA=40\n"
+				      "[TRACK 1]\nMODE=0\nINDEX 1=%d\n"
+				      "[TRACK 2]\nMODE=0\nINDEX 1=40\n";
+
+	make_files();
+	for (int start = 0; start <= 30; start += 30) {
+		PL_AUTOUNREF struct pl_disk *disk = NULL;
+		const struct platter_track *t;
+		char sheet[512];
+
+		snprintf(sheet, sizeof sheet, entries, start, start);
+		EXPECT_OK(open_sheet("ccd", sheet, files, 1, "raw", &disk));
+		expect_bytes(disk, 0, sound, sizeof sound);
+		t = pl_disc_of(disk)->tracks;
+		EXPECT_EQ(t[0].start, start);
+		EXPECT_EQ(t[0].pregap, start);
+		EXPECT_EQ(t[0].length, 40 - start);
+		EXPECT_EQ(t[1].start, 40);
+		EXPECT_EQ(t[1].pregap, 0);
+		EXPECT_EQ(t[1].length, 60);
+	}
+}

@@ -295,6 +295,15 @@ take_sheet(struct ccd *c, char *text, struct platter_error *err)
 
 /* ---- tracks ---- */
 
+static uint32_t
+next_track(const struct ccd *c, uint32_t number)
+{
+	for (number++; number < NR_TRACKS; number++)
+		if (c->tracks[number].is_there)
+			return number;
+	return 0;
+}
+
 /* Sectors before index 1 that belong to the track. */
 static int
 pregap_of(const struct ccd *c, uint32_t number, int64_t *ret, struct platter_error *err)
@@ -304,7 +313,8 @@ pregap_of(const struct ccd *c, uint32_t number, int64_t *ret, struct platter_err
 	*ret = 0;
 	if (t->has[0] && t->has[1])
 		*ret = t->index[1] - t->index[0];
-	else if (t->session == 1 && c->session != 1 && t->has[1] && t->index[1] == t->start)
+	else if (number == next_track(c, 0) && t->session == 1 && t->has[1] &&
+		 t->index[1] == t->start)
 		/* The first track of the disc; the image begins with LBA 0. */
 		*ret = t->start;
 	if (*ret < 0 || *ret > t->start + PL_DISC_PREGAP)
@@ -312,15 +322,6 @@ pregap_of(const struct ccd *c, uint32_t number, int64_t *ret, struct platter_err
 				  "track %" PRIu32 " begins at sector %" PRId64
 				  " and has a pregap of %" PRId64 " sectors",
 				  number, t->start, *ret);
-	return 0;
-}
-
-static uint32_t
-next_track(const struct ccd *c, uint32_t number)
-{
-	for (number++; number < NR_TRACKS; number++)
-		if (c->tracks[number].is_there)
-			return number;
 	return 0;
 }
 
