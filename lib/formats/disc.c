@@ -86,6 +86,22 @@ pl_disc_text(struct pl_disc *disc, const char *bytes, size_t n)
 	return text ? pl_arena_strdup(&disc->arena, text) : "";
 }
 
+bool
+pl_is_isrc(const char *text)
+{
+	for (size_t i = 0; i < 12; i++)
+		if (i < 5 ? !isupper((unsigned char)text[i]) && !isdigit((unsigned char)text[i])
+			  : !isdigit((unsigned char)text[i]))
+			return false;
+	return !text[12];
+}
+
+bool
+pl_is_mcn(const char *text)
+{
+	return strspn(text, "0123456789") == 13 && !text[13];
+}
+
 static void
 no_null_texts(struct platter_disc_text *t)
 {
@@ -378,6 +394,14 @@ measure_track(struct pl_disc *disc, size_t index, struct platter_error *err)
 	return 0;
 }
 
+/* Whoever asks for a code may count on its length and on what it is made of. */
+static void
+settle_track(struct platter_track *t)
+{
+	if (!pl_is_isrc(t->isrc))
+		t->isrc = "";
+}
+
 static void
 find_sessions(struct pl_disc *disc)
 {
@@ -414,6 +438,10 @@ pl_disc_finish(struct pl_disc *disc, struct platter_error *err)
 		r = measure_track(disc, i, err);
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < disc->info.nr_tracks; i++)
+		settle_track(&disc->tracks[i]);
+	if (!pl_is_mcn(disc->info.mcn))
+		disc->info.mcn = "";
 	find_sessions(disc);
 	disc->info.tracks = disc->tracks;
 	if (disc->arena.failed)

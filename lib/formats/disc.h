@@ -112,7 +112,7 @@ int pl_disc_end_session(struct pl_disc *disc, uint32_t session, int64_t end,
 
 /*
  * Put the runs in order, cut those that their file is too short for (a warning of describe
- * tells), and find pregaps, lengths and sessions.
+ * tells), and find pregaps, lengths and sessions.  ISRCs and an MCN that are none are left out.
  * -EUCLEAN: no track, runs that overlap, a run outside of its track, a file that is too short
  * for a single sector of a track.
  */
@@ -120,6 +120,10 @@ int pl_disc_finish(struct pl_disc *disc, struct platter_error *err);
 
 /* Copy a text of a sheet (UTF-8, or else ISO 8859-1) into the disc. */
 const char *pl_disc_text(struct pl_disc *disc, const char *bytes, size_t n);
+
+/* Is it an ISRC (12 letters and digits), an MCN (13 digits)? */
+bool pl_is_isrc(const char *text);
+bool pl_is_mcn(const char *text);
 
 /* Take CD-TEXT packs, n bytes of 18 each, in whatever order they are; damaged ones are left out. */
 void pl_disc_take_cdtext(struct pl_disc *disc, const uint8_t *packs, size_t n);

@@ -631,3 +631,44 @@ TEST(clonecd_images_that_tell_no_index_0_are_read)
 		EXPECT_EQ(t[1].length, 60);
 	}
 }
+
+/* A track of silence, so that a disc can be finished. */
+static struct pl_disc *
+disc_of_one_track(const struct platter_track *track)
+{
+	struct pl_disc *disc = pl_disc_new(&err);
+	const struct pl_disc_run run = { .lba = track->start, .nr = NR, .main_bytes = 2352 };
+
+	EXPECT_OK(pl_disc_add_track(disc, track, NULL, &err));
+	EXPECT_OK(pl_disc_add_run(disc, &run, &err));
+	return disc;
+}
+
+/* Of CD-TEXT and of drives comes anything, and Q has room for real codes alone. */
+TEST(codes_that_are_none_are_left_out)
+{
+	struct platter_track track = { .number = 1, .session = 1, .isrc = "DEABC" };
+	struct pl_disc *disc = disc_of_one_track(&track);
+	uint8_t packs[3 * 18], sub[NR * 96];
+
+	disc->info.mcn = "12";
+	EXPECT_OK(pl_disc_finish(disc, &err));
+	EXPECT_STR(disc->tracks[0].isrc, "");
+	EXPECT_STR(disc->info.mcn, "");
+	pl_disc_unref(disc);
+
+	track.isrc = NULL;
+	disc = disc_of_one_track(&track);
+	put_pack(packs, 0x8e, 0, 0, "123456789012");
+	put_pack(packs + 18, 0x8e, 0, 1, "x\0DE abc0412");
+	put_pack(packs + 36, 0x8e, 1, 2, "34\0\0\0\0\0\0\0\0\0\0");
+	pl_disc_take_cdtext(disc, packs, sizeof packs);
+	EXPECT_STR(disc->info.mcn, "123456789012x");
+	EXPECT_OK(pl_disc_finish(disc, &err));
+	EXPECT_STR(disc->tracks[0].isrc, "");
+	EXPECT_STR(disc->info.mcn, "");
+	EXPECT_OK(pl_disc_read_sub(disc, 0, NR, sub, &err));
+	for (size_t i = 0; i < NR; i++)
+		EXPECT_EQ(sub[i * 96 + 12], 1);
+	pl_disc_unref(disc);
+}

@@ -2,7 +2,6 @@
 /* sheet.c - the files beside a sheet, and what all sheets are written by */
 #include "sheet.h"
 
-#include <ctype.h>
 #include <strings.h>
 
 /* Positions are minutes, seconds and frames of two digits. */
@@ -134,22 +133,6 @@ pl_sheet_word(char **line, bool escapes)
 	if (**line)
 		*(*line)++ = '\0';
 	return word;
-}
-
-bool
-pl_is_isrc(const char *text)
-{
-	for (size_t i = 0; i < 12; i++)
-		if (i < 5 ? !isupper((unsigned char)text[i]) && !isdigit((unsigned char)text[i])
-			  : !isdigit((unsigned char)text[i]))
-			return false;
-	return !text[12];
-}
-
-bool
-pl_is_mcn(const char *text)
-{
-	return strspn(text, "0123456789") == 13 && !text[13];
 }
 
 /* ---- writing ---- */

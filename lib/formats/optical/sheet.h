@@ -27,10 +27,6 @@ int pl_sheet_read(struct pl_disk *file, char **ret, struct platter_error *err);
  */
 char *pl_sheet_word(char **line, bool escapes);
 
-/* Is it an ISRC (12 letters and digits), an MCN (13 digits)? */
-bool pl_is_isrc(const char *text);
-bool pl_is_mcn(const char *text);
-
 /*
  * A writer of a disc: all its sectors go as they are into the data file, and what describes
  * them comes in the end.
