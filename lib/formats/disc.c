@@ -136,7 +136,7 @@ pl_disc_add_track(struct pl_disc *disc, const struct platter_track *track, size_
 				  "track %" PRIu32 " of session %" PRIu32
 				  " comes after track %" PRIu32 " of session %" PRIu32,
 				  track->number, track->session, last->number, last->session);
-	if (track->start < -PL_DISC_MAX_SECTORS || track->start > PL_DISC_MAX_SECTORS ||
+	if (track->start < -PL_DISC_PREGAP || track->start > PL_DISC_MAX_SECTORS ||
 	    track->pregap > PL_DISC_MAX_SECTORS || track->nr_indexes > PL_DISC_MAX_INDEXES)
 		return pl_corrupt(err, PLATTER_NO_OFFSET,
 				  "track %" PRIu32 " begins at sector %" PRId64, track->number,
@@ -221,7 +221,7 @@ check_run(const struct pl_disc *disc, const struct pl_disc_run *run, struct plat
 {
 	const struct platter_track *t = &disc->tracks[run->track];
 
-	if (!run->nr || run->nr > PL_DISC_MAX_SECTORS || run->lba < -PL_DISC_MAX_SECTORS ||
+	if (!run->nr || run->nr > PL_DISC_MAX_SECTORS || run->lba < -PL_DISC_PREGAP ||
 	    run->lba > PL_DISC_MAX_SECTORS - (int64_t)run->nr)
 		return pl_corrupt(err, PLATTER_NO_OFFSET,
 				  "track %" PRIu32 ": %" PRIu64 " sectors at sector %" PRId64,
@@ -279,7 +279,7 @@ pl_disc_end_session(struct pl_disc *disc, uint32_t session, int64_t end, struct 
 	if (session < 1 || session > PL_DISC_MAX_SESSIONS)
 		return pl_corrupt(err, PLATTER_NO_OFFSET, "session %" PRIu32 ", limit is %d",
 				  session, PL_DISC_MAX_SESSIONS);
-	if (end < -PL_DISC_MAX_SECTORS || end > PL_DISC_MAX_SECTORS)
+	if (end < -PL_DISC_PREGAP || end > PL_DISC_MAX_SECTORS)
 		return pl_corrupt(err, PLATTER_NO_OFFSET,
 				  "session %" PRIu32 " ends at sector %" PRId64, session, end);
 	disc->told_end[session] = end;

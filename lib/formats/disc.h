@@ -35,7 +35,9 @@
 /* Sectors between a session's lead-out and the first track of the next. */
 #define PL_DISC_FIRST_GAP 11400
 #define PL_DISC_OTHER_GAP 6900
-#define PL_DISC_PREGAP    150
+
+/* Sectors before LBA 0 that a disc has; no LBA is less than this, negated. */
+#define PL_DISC_PREGAP 150
 
 /* Of a sector in mode 2 also: */
 enum {

@@ -672,3 +672,24 @@ TEST(codes_that_are_none_are_left_out)
 		EXPECT_EQ(sub[i * 96 + 12], 1);
 	pl_disc_unref(disc);
 }
+
+/* Before its pregap of 150 sectors a disc has its lead-in, which no address of these tells. */
+TEST(sectors_of_the_lead_in_are_refused)
+{
+	struct platter_track track = { .number = 1, .session = 1, .start = -151 };
+	struct pl_disc_run run = { .lba = -151, .nr = 200, .main_bytes = 2352 };
+	struct pl_disc *disc = pl_disc_new(&err);
+
+	EXPECT_EQ(pl_disc_add_track(disc, &track, NULL, &err), -EUCLEAN);
+	EXPECT_STR(err.message, "track 1 begins at sector -151");
+	track.start = -150;
+	EXPECT_OK(pl_disc_add_track(disc, &track, NULL, &err));
+	EXPECT_EQ(pl_disc_add_run(disc, &run, &err), -EUCLEAN);
+	run.lba = -150;
+	EXPECT_OK(pl_disc_add_run(disc, &run, &err));
+	EXPECT_EQ(pl_disc_end_session(disc, 1, -151, &err), -EUCLEAN);
+	EXPECT_OK(pl_disc_end_session(disc, 1, 50, &err));
+	EXPECT_OK(pl_disc_finish(disc, &err));
+	EXPECT_EQ(disc->tracks[0].length, 200);
+	pl_disc_unref(disc);
+}
