@@ -10,6 +10,9 @@
 /* Real sheets have a few for each track. */
 #define MAX_RUNS 20000
 
+/* No image has more of a sector than this.  Stripes of sectors are read as a whole. */
+#define MAX_STRIDE (PL_SECTOR_RAW + 96)
+
 struct pl_disc *
 pl_disc_new(struct platter_error *err)
 {
@@ -233,7 +236,7 @@ check_run(const struct pl_disc *disc, const struct pl_disc_run *run, struct plat
 				  "track %" PRIu32 " stores %" PRIu32
 				  " bytes of each sector, which its mode does not allow",
 				  t->number, run->main_bytes);
-	if (run->stride && run->stride < run->main_bytes)
+	if (run->stride && (run->stride < run->main_bytes || run->stride > MAX_STRIDE))
 		return pl_corrupt(err, PLATTER_NO_OFFSET,
 				  "track %" PRIu32 " has sectors of %" PRIu32
 				  " bytes that are %" PRIu32 " bytes apart",

@@ -693,3 +693,20 @@ TEST(sectors_of_the_lead_in_are_refused)
 	EXPECT_EQ(disc->tracks[0].length, 200);
 	pl_disc_unref(disc);
 }
+
+TEST(sectors_too_far_apart_are_refused)
+{
+	struct platter_track track = { .number = 1, .session = 1 };
+	struct pl_disc_run run = { .nr = 10, .main_bytes = 2352, .stride = 2352 + 96 + 1 };
+	struct pl_disc *disc = pl_disc_new(&err);
+	PL_AUTOUNREF struct pl_disk *file = NULL;
+
+	EXPECT_OK(pl_memory_new(sound, sizeof sound, "sound", &file, &err));
+	run.file = file;
+	EXPECT_OK(pl_disc_add_track(disc, &track, NULL, &err));
+	EXPECT_EQ(pl_disc_add_run(disc, &run, &err), -EUCLEAN);
+	EXPECT_STR(err.message, "track 1 has sectors of 2352 bytes that are 2449 bytes apart");
+	run.stride = 2352 + 96;
+	EXPECT_OK(pl_disc_add_run(disc, &run, &err));
+	pl_disc_unref(disc);
+}
