@@ -397,12 +397,21 @@ measure_track(struct pl_disc *disc, size_t index, struct platter_error *err)
 	return 0;
 }
 
-/* Whoever asks for a code may count on its length and on what it is made of. */
+/*
+ * Whoever asks for a code may count on its length and on what it is made of, and whoever asks for
+ * indexes on their order: those that do not ascend within the track are cut off.
+ */
 static void
 settle_track(struct platter_track *t)
 {
+	int64_t before = t->start, end = t->start + (int64_t)t->length;
+	size_t nr = 0;
+
 	if (!pl_is_isrc(t->isrc))
 		t->isrc = "";
+	for (; nr < t->nr_indexes && t->indexes[nr] > before && t->indexes[nr] < end; nr++)
+		before = t->indexes[nr];
+	t->nr_indexes = nr;
 }
 
 static void

@@ -114,7 +114,8 @@ int pl_disc_end_session(struct pl_disc *disc, uint32_t session, int64_t end,
 
 /*
  * Put the runs in order, cut those that their file is too short for (a warning of describe
- * tells), and find pregaps, lengths and sessions.  ISRCs and an MCN that are none are left out.
+ * tells), and find pregaps, lengths and sessions.  ISRCs and an MCN that are none are left
+ * out, and so are indexes that do not ascend within their track.
  * -EUCLEAN: no track, runs that overlap, a run outside of its track, a file that is too short
  * for a single sector of a track.
  */

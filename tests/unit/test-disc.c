@@ -710,3 +710,24 @@ TEST(sectors_too_far_apart_are_refused)
 	EXPECT_OK(pl_disc_add_run(disc, &run, &err));
 	pl_disc_unref(disc);
 }
+
+TEST(indexes_end_where_they_do_not_ascend_within_the_track)
+{
+	static const struct {
+		int64_t lbas[4];
+		size_t wanted;
+	} lists[] = {
+		{ { 10, 20, 30, 99 }, 4 }, { { 0, 20, 30, 40 }, 0 },   { { 10, 20, 20, 30 }, 2 },
+		{ { 10, 20, 5, 30 }, 2 },  { { 10, 20, 30, 100 }, 3 }, { { -20, 20, 30, 40 }, 0 },
+	};
+	const struct platter_track track = { .number = 1, .session = 1 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		struct pl_disc *disc = disc_of_one_track(&track);
+
+		EXPECT_OK(pl_disc_set_indexes(disc, 0, lists[i].lbas, 4, &err));
+		EXPECT_OK(pl_disc_finish(disc, &err));
+		EXPECT_EQ(disc->tracks[0].nr_indexes, lists[i].wanted);
+		pl_disc_unref(disc);
+	}
+}
