@@ -55,15 +55,19 @@ look_at(const struct check *c, int64_t lba, const uint8_t *stored)
 	enum pl_sector_kind kind;
 	enum pl_sector_state state;
 	int64_t address;
+	bool has_sync;
 
 	pl_disc_build_raw(c->disc, c->run, lba, stored, sector);
 	if (pl_is_zero(sector, sizeof sector))
 		return FINE;
+	has_sync = pl_sector_has_sync(sector);
 	state = pl_disc_settle_sector(c->disc, c->run, sector, &kind);
-	if (!pl_sector_has_sync(sector))
-		return state == PL_SECTOR_BAD ? WRONG : NO_SYNC;
-	if (state != PL_SECTOR_GOOD)
-		return state == PL_SECTOR_BAD ? WRONG : CORRECTED;
+	if (state == PL_SECTOR_BAD)
+		return WRONG;
+	if (!has_sync)
+		return NO_SYNC;
+	if (state == PL_SECTOR_CORRECTED)
+		return CORRECTED;
 	if (!pl_sector_address(sector, &address) || address != lba)
 		return ADDRESS;
 	return pl_sector_parity_fits(sector, kind) ? FINE : PARITY;

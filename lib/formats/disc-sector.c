@@ -144,29 +144,94 @@ pl_disc_run_has_edc(const struct pl_disc *disc, const struct pl_disc_run *run)
 	       (run->main_bytes == PL_SECTOR_RAW || run->main_bytes == PL_SECTOR_MODE2_DATA);
 }
 
-/* What a sector without a sync pattern is, going by its track. */
-static enum pl_sector_kind
-assumed_kind(enum platter_track_mode mode)
+/* Is it a good sector of this kind, but for its sync pattern and what ECC corrects? */
+static bool
+settle_as(enum pl_sector_kind kind, uint8_t sector[static PL_SECTOR_RAW])
 {
-	return mode == PLATTER_TRACK_MODE1 ? PL_SECTOR_MODE1 : PL_SECTOR_FORM1;
+	uint8_t tried[PL_SECTOR_RAW];
+
+	memcpy(tried, sector, sizeof tried);
+	pl_sector_put_sync(tried);
+	if (pl_sector_correct(tried, kind) == PL_SECTOR_BAD)
+		return false;
+	memcpy(sector, tried, sizeof tried);
+	return true;
+}
+
+/* The same of form 2, which has no ECC, but its subheader twice. */
+static bool
+settle_as_form2(uint8_t sector[static PL_SECTOR_RAW])
+{
+	uint8_t tried[PL_SECTOR_RAW], *sub = tried + PL_SECTOR_SUBHEADER;
+
+	/* Without an EDC there is nothing to tell by. */
+	if (pl_is_zero(sector + PL_SECTOR_RAW - 4, 4))
+		return false;
+	for (size_t good = 0; good <= 4; good += 4) {
+		memcpy(tried, sector, sizeof tried);
+		memcpy(sub + 4 - good, sub + good, 4);
+		if (tried[PL_SECTOR_SUBMODE] & PL_SUBMODE_FORM2 &&
+		    settle_as(PL_SECTOR_FORM2, tried)) {
+			memcpy(sector, tried, sizeof tried);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Is the sector what its track says, though its header says `kind`? */
+static bool
+settle_as_track(enum platter_track_mode mode, uint8_t sector[static PL_SECTOR_RAW],
+		enum pl_sector_kind *kind)
+{
+	if (mode == PLATTER_TRACK_MODE1 && *kind != PL_SECTOR_MODE1 &&
+	    settle_as(PL_SECTOR_MODE1, sector))
+		*kind = PL_SECTOR_MODE1;
+	else if (mode == PLATTER_TRACK_MODE2 && *kind != PL_SECTOR_FORM1 &&
+		 settle_as(PL_SECTOR_FORM1, sector))
+		*kind = PL_SECTOR_FORM1;
+	else if (mode == PLATTER_TRACK_MODE2 && settle_as_form2(sector))
+		*kind = PL_SECTOR_FORM2;
+	else
+		return false;
+	return true;
+}
+
+/* A sector that no EDC proves: there are modes without one. */
+static enum pl_sector_state
+judge_without_edc(enum platter_track_mode mode, const uint8_t sector[static PL_SECTOR_RAW],
+		  enum pl_sector_kind *kind)
+{
+	bool zeros = pl_is_zero(sector + PL_SECTOR_MODE1_AT, PL_SECTOR_RAW - PL_SECTOR_MODE1_AT);
+
+	if (*kind == PL_SECTOR_MODE2)
+		return PL_SECTOR_GOOD;
+	if ((*kind == PL_SECTOR_MODE0 || mode == PLATTER_TRACK_MODE0) && zeros)
+		return PL_SECTOR_GOOD;
+	if (*kind == PL_SECTOR_UNKNOWN)
+		*kind = mode == PLATTER_TRACK_MODE2 ? PL_SECTOR_FORM1 : PL_SECTOR_MODE1;
+	return PL_SECTOR_BAD;
 }
 
 enum pl_sector_state
 pl_disc_settle_sector(const struct pl_disc *disc, const struct pl_disc_run *run,
 		      uint8_t sector[static PL_SECTOR_RAW], enum pl_sector_kind *ret_kind)
 {
-	enum pl_sector_state state = PL_SECTOR_GOOD;
+	enum platter_track_mode mode = disc->tracks[run->track].mode;
+	enum pl_sector_state state = PL_SECTOR_BAD;
 	enum pl_sector_kind kind;
 
 	if (pl_sector_is_scrambled(sector))
 		pl_sector_scramble(sector);
 	kind = pl_sector_kind(sector);
-	if (kind == PL_SECTOR_UNKNOWN && !pl_is_zero(sector, PL_SECTOR_RAW)) {
-		kind = assumed_kind(disc->tracks[run->track].mode);
+	if (pl_is_zero(sector, PL_SECTOR_RAW))
+		state = PL_SECTOR_GOOD;
+	else if (kind == PL_SECTOR_MODE1 || kind == PL_SECTOR_FORM1 || kind == PL_SECTOR_FORM2)
 		state = pl_sector_correct(sector, kind);
-	} else if (kind != PL_SECTOR_UNKNOWN) {
-		state = pl_sector_correct(sector, kind);
-	}
+	if (state == PL_SECTOR_BAD && settle_as_track(mode, sector, &kind))
+		state = PL_SECTOR_CORRECTED;
+	if (state == PL_SECTOR_BAD)
+		state = judge_without_edc(mode, sector, &kind);
 	if (ret_kind)
 		*ret_kind = kind;
 	return state;

@@ -24,8 +24,9 @@ void pl_disc_build_empty(enum platter_track_mode mode, int64_t lba,
 bool pl_disc_run_has_edc(const struct pl_disc *disc, const struct pl_disc_run *run);
 
 /*
- * Bring a raw sector of a data track to order: unscramble it, correct it.  *ret_kind (may be
- * NULL): what it is.  Sectors that were never written, all zeros, are good.
+ * Bring a raw sector of a data track to order: unscramble it, correct it, and if its sync pattern,
+ * header or subheader is damaged, find out by its EDC whether it is what its track says.  *ret_kind
+ * (may be NULL): what it is.  Sectors that were never written, all zeros, are good.
  */
 enum pl_sector_state pl_disc_settle_sector(const struct pl_disc *disc,
 					   const struct pl_disc_run *run,

@@ -731,3 +731,83 @@ TEST(indexes_end_where_they_do_not_ascend_within_the_track)
 		pl_disc_unref(disc);
 	}
 }
+
+/* nr sectors of mode 2 from LBA 0 on; every third is of form 2. */
+static void
+make_mode2(uint8_t *raw, uint8_t *user, size_t nr)
+{
+	fill(user, nr * 2048, 4711);
+	for (size_t i = 0; i < nr; i++, raw += 2352) {
+		bool form2 = i % 3 == 2;
+
+		memset(raw, 0, 2352);
+		pl_sector_put_header(raw, (int64_t)i, 2);
+		raw[18] = raw[22] = form2 ? 0x20 : 8;
+		memcpy(raw + 24, user + i * 2048, 2048);
+		pl_sector_protect(raw, form2 ? PL_SECTOR_FORM2 : PL_SECTOR_FORM1);
+	}
+}
+
+static void
+expect_kind(struct pl_disk *disk, uint64_t sector, enum platter_kind kind)
+{
+	struct pl_extent e;
+
+	EXPECT_OK(pl_map(disk, sector * 2048, 2048, &e, &err));
+	EXPECT_EQ(e.kind, kind);
+}
+
+/* What a sector is stands in bytes that may be damaged too; its EDC and its track tell. */
+TEST(damaged_headers_of_mode_1_are_seen_through)
+{
+	PL_AUTOFREE uint8_t *damaged = malloc(sizeof data_raw);
+	const struct file files[] = { { "disc.bin", damaged, sizeof data_raw } };
+	static const char sheet[] = "FILE disc.bin BINARY\nTRACK 1 MODE1/2352\nINDEX 1 0:0:0\n";
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+	static const uint8_t zeros[2048];
+
+	make_files();
+	memcpy(damaged, data_raw, sizeof data_raw);
+	damaged[10 * 2352 + 3] = 0x5a; /* sync */
+	damaged[11 * 2352] = 1;
+	damaged[11 * 2352 + 500] ^= 0xff; /* and data that ECC corrects */
+	damaged[12 * 2352 + 15] = 0;      /* mode 0 */
+	damaged[13 * 2352 + 15] = 2;
+	damaged[14 * 2352 + 15] = 3;
+	damaged[15 * 2352 + 15] = 0;
+	fill(damaged + 15 * 2352 + 100, 1900, 8);
+	memset(damaged + 16 * 2352 + 15, 0, 2337); /* mode 0, indeed */
+	EXPECT_OK(open_sheet("cue", sheet, files, 1, NULL, &disk));
+	for (unsigned i = 0; i < 20; i++)
+		expect_kind(disk, i, i == 15 ? PLATTER_BAD : PLATTER_DATA);
+	expect_bytes(disk, 0, data_user, 15 * 2048);
+	expect_bytes(disk, 15 * 2048, zeros, 2048);
+	expect_bytes(disk, 16 * 2048, zeros, 2048);
+	expect_bytes(disk, 17 * 2048, data_user + 17 * 2048, 83 * 2048);
+}
+
+TEST(damaged_subheaders_of_mode_2_are_seen_through)
+{
+	static uint8_t raw[21 * 2352], user[21 * 2048];
+	const struct file files[] = { { "disc.bin", raw, sizeof raw } };
+	static const char sheet[] = "FILE disc.bin BINARY\nTRACK 1 MODE2/2352\nINDEX 1 0:0:0\n";
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+
+	make_mode2(raw, user, 21);
+	raw[3 * 2352 + 5] = 0;       /* sync of form 1, */
+	raw[5 * 2352 + 5] = 0;       /* and of form 2 */
+	raw[6 * 2352 + 18] ^= 4;     /* subheader of form 1, */
+	raw[8 * 2352 + 18] ^= 0x24;  /* and of form 2: the first, */
+	raw[11 * 2352 + 23] = 1;     /* the second */
+	raw[12 * 2352 + 15] = 1;     /* mode 1 */
+	raw[15 * 2352 + 15] = 0;     /* mode 0 */
+	raw[18 * 2352 + 18] ^= 0x20; /* both say form 2 */
+	raw[18 * 2352 + 22] ^= 0x20;
+	memset(raw + 20 * 2352 + 16, 3, 2336); /* without forms */
+	raw[20 * 2352 + 16] = 4;
+	EXPECT_OK(open_sheet("cue", sheet, files, 1, NULL, &disk));
+	for (unsigned i = 0; i < 21; i++)
+		expect_kind(disk, i, PLATTER_DATA);
+	expect_bytes(disk, 0, user, 20 * 2048);
+	expect_bytes(disk, 20 * 2048, raw + 20 * 2352 + 16, 2048);
+}
