@@ -170,16 +170,31 @@ bcd(unsigned n)
 	return (uint8_t)(n / 10 << 4 | n % 10);
 }
 
-void
-pl_sector_put_header(uint8_t sector[static PL_SECTOR_RAW], int64_t lba, unsigned mode)
+static void
+put_address(uint8_t out[static 3], int64_t lba)
 {
 	unsigned frame = (unsigned)((lba + FIRST_FRAME) % MAX_FRAMES);
 
+	out[0] = bcd(frame / FRAMES_PER_SECOND / 60);
+	out[1] = bcd(frame / FRAMES_PER_SECOND % 60);
+	out[2] = bcd(frame % FRAMES_PER_SECOND);
+}
+
+void
+pl_sector_put_header(uint8_t sector[static PL_SECTOR_RAW], int64_t lba, unsigned mode)
+{
 	memcpy(sector, sync_pattern, sizeof sync_pattern);
-	sector[PL_SECTOR_HEADER] = bcd(frame / FRAMES_PER_SECOND / 60);
-	sector[PL_SECTOR_HEADER + 1] = bcd(frame / FRAMES_PER_SECOND % 60);
-	sector[PL_SECTOR_HEADER + 2] = bcd(frame % FRAMES_PER_SECOND);
+	put_address(sector + PL_SECTOR_HEADER, lba);
 	sector[PL_SECTOR_MODE] = (uint8_t)mode;
+}
+
+bool
+pl_sector_is_at(const uint8_t sector[static PL_SECTOR_RAW], int64_t lba)
+{
+	uint8_t address[3];
+
+	put_address(address, lba);
+	return !memcmp(sector + PL_SECTOR_HEADER, address, sizeof address);
 }
 
 bool

@@ -74,6 +74,9 @@ void pl_sector_put_header(uint8_t sector[static PL_SECTOR_RAW], int64_t lba, uns
 /* The address in the header; false if it is not BCD. */
 bool pl_sector_address(const uint8_t sector[static PL_SECTOR_RAW], int64_t *ret_lba);
 
+/* Is it that of the sector at `lba`, as pl_sector_put_header() puts it? */
+bool pl_sector_is_at(const uint8_t sector[static PL_SECTOR_RAW], int64_t lba);
+
 /* EDC, and where the kind has it ECC, of a sector that has everything else. */
 void pl_sector_protect(uint8_t sector[static PL_SECTOR_RAW], enum pl_sector_kind kind);
 

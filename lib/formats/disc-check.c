@@ -54,7 +54,6 @@ look_at(const struct check *c, int64_t lba, const uint8_t *stored)
 	uint8_t sector[PL_SECTOR_RAW];
 	enum pl_sector_kind kind;
 	enum pl_sector_state state;
-	int64_t address;
 	bool has_sync;
 
 	pl_disc_build_raw(c->disc, c->run, lba, stored, sector);
@@ -68,7 +67,7 @@ look_at(const struct check *c, int64_t lba, const uint8_t *stored)
 		return NO_SYNC;
 	if (state == PL_SECTOR_CORRECTED)
 		return CORRECTED;
-	if (!pl_sector_address(sector, &address) || address != lba)
+	if (!pl_sector_is_at(sector, lba))
 		return ADDRESS;
 	return pl_sector_parity_fits(sector, kind) ? FINE : PARITY;
 }

@@ -811,3 +811,38 @@ TEST(damaged_subheaders_of_mode_2_are_seen_through)
 	expect_bytes(disk, 0, user, 20 * 2048);
 	expect_bytes(disk, 20 * 2048, raw + 20 * 2352 + 16, 2048);
 }
+
+static void
+count_finding(struct pl_findings *findings, enum platter_severity severity, uint64_t offset,
+	      const char *message)
+{
+	(void)findings, (void)severity, (void)offset;
+	printf("# %s\n", message);
+}
+
+/* The address in headers has two digits of minutes, and that of a DVD begins anew. */
+TEST(addresses_past_99_minutes_are_those_of_their_sectors)
+{
+	struct platter_track track = {
+		.number = 1, .session = 1, .mode = PLATTER_TRACK_MODE1, .start = 449847
+	};
+	struct pl_disc_run run = { .lba = 449847, .nr = 6, .main_bytes = 2352 };
+	static const struct pl_disk_ops ops = PL_DISC_OPS("cue");
+	struct pl_findings findings = { .found = count_finding };
+	PL_AUTOUNREF struct pl_disk *file = NULL, *disk = NULL;
+	struct pl_open_request request = { .disk = "1" };
+	struct pl_disc *disc = pl_disc_new(&err);
+	static uint8_t raw[6 * 2352], user[6 * 2048];
+
+	/* That of sector 449849 is 99:59:74. */
+	make_mode1(raw, user, run.lba, 6);
+	EXPECT_OK(pl_memory_new(raw, sizeof raw, "raw", &file, &err));
+	run.file = request.file = file;
+	EXPECT_OK(pl_disc_add_track(disc, &track, NULL, &err));
+	EXPECT_OK(pl_disc_add_run(disc, &run, &err));
+	EXPECT_OK(pl_disc_finish(disc, &err));
+	EXPECT_OK(pl_disc_open(disc, &ops, &request, &disk, &err));
+	EXPECT_OK(pl_disc_check(disk, &findings, &err));
+	EXPECT_EQ(findings.count[PLATTER_DAMAGE], 0);
+	EXPECT_EQ(findings.count[PLATTER_NOTE], 0);
+}
