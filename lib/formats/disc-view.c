@@ -3,9 +3,10 @@
  * disc-view.c - the disks that a disc opens as
  *
  * A view is a row of spans of sectors, each of which gives the same number of bytes.  Where a run
- * stores just those, the map leads to them; else sectors are decoded by the stripe.  The map of
- * user data tells which sectors are bad, so stripes that have EDC are looked through the first
- * time that they are mapped; what was found is kept.
+ * stores just those, the map leads to them; else sectors are decoded by the stripe.  A sector is
+ * bad if anything that it is made of is bad in the file.  The map of user data tells also which
+ * are by their EDC, so stripes that have it are looked through the first time that they are
+ * mapped; what was found is kept.
  */
 #include "disc-view.h"
 
@@ -201,7 +202,7 @@ stretch_at(const struct view *v, const struct span *s, uint64_t position)
 	return ret;
 }
 
-/* Find out which sectors of a stripe are bad. */
+/* Find out which sectors of a stripe are bad by their EDC. */
 static int
 look_through(const struct view *v, const struct pl_disc_run *run, uint64_t index, unsigned *ret,
 	     struct platter_error *err)
@@ -235,6 +236,45 @@ look_through(const struct view *v, const struct pl_disc_run *run, uint64_t index
 	atomic_store(&known->known, true);
 	*ret = bad;
 	return 0;
+}
+
+/* Mark those of `nr` sectors that touch a bad byte of the file: `used` of every `stride` bytes. */
+static int
+add_bad_bytes(struct pl_disk *file, uint64_t offset, uint32_t stride, uint32_t used, uint64_t nr,
+	      unsigned *bad, struct platter_error *err)
+{
+	uint64_t end = PL_MIN(offset + nr * stride, file->size), length;
+
+	for (uint64_t at = offset; at < end; at += length) {
+		enum platter_kind kind;
+		int r = pl_span(file, at, end - at, &kind, &length, err);
+
+		if (r < 0)
+			return r;
+		for (uint64_t i = (at - offset) / stride; kind == PLATTER_BAD && i < nr; i++) {
+			uint64_t sector = offset + i * stride;
+
+			if (sector < at + length && sector + used > at)
+				*bad |= 1u << i;
+		}
+	}
+	return 0;
+}
+
+/* Find out which sectors of a stripe are bad in the files that they are made of. */
+static int
+look_below(const struct view *v, const struct pl_disc_run *run, uint64_t index, unsigned *bad,
+	   struct platter_error *err)
+{
+	uint64_t first = index * STRIPE, nr = PL_MIN(STRIPE, run->nr - first);
+	uint32_t used = v->kind == VIEW_SUB && !run->sub_file ? run->stride : run->main_bytes;
+	int r = add_bad_bytes(run->file, run->offset + first * run->stride, run->stride, used, nr,
+			      bad, err);
+
+	if (r == 0 && v->kind == VIEW_SUB && run->sub_file)
+		r = add_bad_bytes(run->sub_file, run->sub_offset + first * 96, 96, 96, nr, bad,
+				  err);
+	return r;
 }
 
 /* Sectors [first, end) around `at` that are all bad, or all good. */
@@ -284,13 +324,16 @@ map_stripe(const struct view *v, const struct span *s, struct stretch st, uint64
 	const struct pl_disc_run *run = st.run;
 	int64_t origin = run ? run->lba : s->lba;
 	int64_t base = origin + (st.lba - origin) / STRIPE * STRIPE;
+	uint64_t index = (uint64_t)(st.lba - origin) / STRIPE;
 	unsigned bad = 0;
 	int r = 0;
 
 	st.first = PL_MAX(st.first, base);
 	st.end = PL_MIN(st.end, base + STRIPE);
 	if (run && v->stripes && v->stripes[run - v->disc->runs])
-		r = look_through(v, run, (uint64_t)(st.lba - origin) / STRIPE, &bad, err);
+		r = look_through(v, run, index, &bad, err);
+	if (run && r == 0)
+		r = look_below(v, run, index, &bad, err);
 	if (r < 0)
 		return r;
 	if (bad)

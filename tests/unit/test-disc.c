@@ -846,3 +846,116 @@ TEST(addresses_past_99_minutes_are_those_of_their_sectors)
 	EXPECT_EQ(findings.count[PLATTER_DAMAGE], 0);
 	EXPECT_EQ(findings.count[PLATTER_NOTE], 0);
 }
+
+/* A file with bytes that cannot be read. */
+struct partly_bad {
+	struct pl_disk disk;
+	struct pl_disk *file;
+	struct {
+		uint64_t at, n;
+	} bad[3];
+};
+
+static int
+partly_bad_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_extent *ret,
+	       struct platter_error *e)
+{
+	const struct partly_bad *p = pl_container_of(disk, struct partly_bad, disk);
+	uint64_t end = disk->size;
+
+	(void)length, (void)e;
+	*ret = (struct pl_extent){ .kind = PLATTER_DATA,
+				   .below = p->file,
+				   .stored_offset = offset };
+	for (size_t i = 0; i < ARRAY_SIZE(p->bad); i++) {
+		uint64_t at = p->bad[i].at, n = p->bad[i].n;
+
+		if (offset >= at && offset < at + n) {
+			*ret = (struct pl_extent){ .kind = PLATTER_BAD };
+			end = at + n;
+		} else if (offset < at) {
+			end = PL_MIN(end, at);
+		}
+	}
+	ret->length = end - offset;
+	return 0;
+}
+
+static void
+partly_bad_free(struct pl_disk *disk)
+{
+	struct partly_bad *p = pl_container_of(disk, struct partly_bad, disk);
+
+	pl_disk_unref(p->file);
+	pl_disk_done(disk);
+	free(p);
+}
+
+/* Within a sector, over a border, and two whole sectors; of `stride` bytes. */
+static struct pl_disk *
+partly_bad_new(const uint8_t *bytes, size_t n, size_t stride)
+{
+	static const struct pl_disk_ops ops = { .name = "partly bad",
+						.map = partly_bad_map,
+						.free = partly_bad_free };
+	struct partly_bad *p = calloc(1, sizeof *p);
+
+	EXPECT(p);
+	EXPECT_OK(pl_disk_init(&p->disk, &ops, "partly bad", &err));
+	EXPECT_OK(pl_memory_new(bytes, n, "file", &p->file, &err));
+	EXPECT_OK(pl_disk_stack(&p->disk, p->file, &err));
+	p->disk.size = n;
+	p->bad[0].at = 10 * stride + 100;
+	p->bad[0].n = 10;
+	p->bad[1].at = 40 * stride - 1;
+	p->bad[1].n = 2;
+	p->bad[2].at = 63 * stride;
+	p->bad[2].n = 2 * stride;
+	return &p->disk;
+}
+
+static void
+expect_bad_sectors(struct pl_disk *disk, const uint8_t *bytes, size_t stride)
+{
+	for (size_t i = 0; i < NR; i++) {
+		bool bad = i == 10 || i == 39 || i == 40 || i == 63 || i == 64;
+		enum platter_kind kind;
+		uint64_t n;
+
+		EXPECT_OK(pl_span(disk, i * stride, stride, &kind, &n, &err));
+		EXPECT_EQ(kind, bad ? PLATTER_BAD : PLATTER_DATA);
+		EXPECT_EQ(n, stride);
+		if (!bad)
+			expect_bytes(disk, i * stride, bytes + i * stride, stride);
+	}
+}
+
+/* Whether sectors are made of what is stored, or it is checked what they are. */
+TEST(what_cannot_be_read_below_is_bad_in_what_is_made_of_it)
+{
+	PL_AUTOUNREF struct pl_disk *cooked = NULL, *raw = NULL, *stored = NULL, *user = NULL;
+	static const struct pl_disk_ops ops = PL_DISC_OPS("cue");
+	const struct platter_track track = { .number = 1,
+					     .session = 1,
+					     .mode = PLATTER_TRACK_MODE1 };
+	struct pl_disc_run run = { .nr = NR, .main_bytes = 2352 };
+	struct pl_open_request request = { 0 };
+	struct pl_disc *disc;
+
+	make_files();
+	cooked = partly_bad_new(data_user, sizeof data_user, 2048);
+	EXPECT_OK(pl_disc_of_data(cooked, &disc, &err));
+	EXPECT_OK(pl_disc_raw(disc, false, "raw", &raw, &err));
+	expect_bad_sectors(raw, data_raw, 2352);
+	EXPECT_EQ(raw->look_ahead, 0);
+	pl_disc_unref(disc);
+
+	stored = partly_bad_new(data_raw, sizeof data_raw, 2352);
+	disc = pl_disc_new(&err);
+	run.file = request.file = stored;
+	EXPECT_OK(pl_disc_add_track(disc, &track, NULL, &err));
+	EXPECT_OK(pl_disc_add_run(disc, &run, &err));
+	EXPECT_OK(pl_disc_finish(disc, &err));
+	EXPECT_OK(pl_disc_open(disc, &ops, &request, &user, &err));
+	expect_bad_sectors(user, data_user, 2048);
+}
