@@ -18,6 +18,9 @@
 /* Sectors decoded at once: as many as a mask of bad ones has bits. */
 #define STRIPE 32
 
+/* How far it is looked through when somebody asks for a span, which is all data as a rule. */
+#define LOOK_AHEAD MIB(1)
+
 enum view_kind {
 	VIEW_USER, /* 2048 bytes of user data */
 	VIEW_RAW,  /* 2352 bytes */
@@ -565,6 +568,8 @@ make_stripes(struct view *v, struct platter_error *err)
 			calloc((size_t)pl_div_round_up(run->nr, STRIPE), sizeof **v->stripes);
 		if (!v->stripes[i])
 			return pl_no_memory(err);
+		v->disk.look_ahead =
+			v->disk.look_ahead ? PL_MIN(v->disk.look_ahead, LOOK_AHEAD) : LOOK_AHEAD;
 	}
 	return 0;
 }

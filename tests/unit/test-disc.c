@@ -959,3 +959,17 @@ TEST(what_cannot_be_read_below_is_bad_in_what_is_made_of_it)
 	EXPECT_OK(pl_disc_open(disc, &ops, &request, &user, &err));
 	expect_bad_sectors(user, data_user, 2048);
 }
+
+/* Its map looks at every sector: whoever asks for a span must not wait for all of a disc. */
+TEST(the_map_of_what_has_edc_is_asked_for_by_the_piece)
+{
+	const struct file files[] = { { "disc.bin", data_raw, sizeof data_raw } };
+	static const char sheet[] = "FILE disc.bin BINARY\nTRACK 1 MODE1/2352\nINDEX 1 0:0:0\n";
+	PL_AUTOUNREF struct pl_disk *user = NULL, *raw = NULL;
+
+	make_files();
+	EXPECT_OK(open_sheet("cue", sheet, files, 1, NULL, &user));
+	EXPECT_EQ(user->look_ahead, MIB(1));
+	EXPECT_OK(open_sheet("cue", sheet, files, 1, "raw", &raw));
+	EXPECT_EQ(raw->look_ahead, 0);
+}
