@@ -13,6 +13,24 @@ is_sound(const struct pl_disk *disk)
 	return format && format->takes == PL_TAKES_SOUND;
 }
 
+/* Discs have no such tracks, which sheets may tell of, and no format has a way to say it. */
+static int
+refuse_empty_tracks(const struct pl_disc *disc, const char *name, struct platter_error *err)
+{
+	for (size_t i = 0; i < disc->info.nr_tracks; i++) {
+		int r;
+
+		if (disc->tracks[i].length)
+			continue;
+		r = pl_corrupt(err, PLATTER_NO_OFFSET, "track %" PRIu32 " of '%s' has no sectors",
+			       disc->tracks[i].number, name);
+		pl_hint(err, "its other tracks can be written one by one: ?disk=%" PRIu32,
+			disc->tracks[i ? 0 : disc->info.nr_tracks - 1].number);
+		return r;
+	}
+	return 0;
+}
+
 /* All sectors of a disc, or of one that is made of a track's or a plain disk's data. */
 static int
 take_disc(struct pl_disc_source *s, struct pl_disk *source, bool with_sub,
@@ -27,6 +45,8 @@ take_disc(struct pl_disc_source *s, struct pl_disk *source, bool with_sub,
 		r = pl_invalid(err, "'%s' is sound, and a disc is made of data", source->name);
 	else
 		r = pl_disc_of_data(source, &s->disc, err);
+	if (r == 0)
+		r = refuse_empty_tracks(s->disc, source->name, err);
 	if (r == 0)
 		r = pl_disc_raw(s->disc, with_sub, source->name, &s->disk, err);
 	s->select = with_sub ? "raw+sub" : "raw";

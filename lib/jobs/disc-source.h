@@ -15,7 +15,8 @@ struct pl_disc_source {
 /*
  * What a writer of `format` is to be given for `source` (see enum pl_takes): that itself, or all
  * sectors of the disc that it shows, or of one that is made of its data.
- * -EINVAL: the format is of discs or sound, and the source is not.
+ * -EINVAL: the format is of discs or sound, and the source is not.  -EUCLEAN: a track of the disc
+ * has no sectors.
  */
 int pl_disc_source_init(struct pl_disc_source *s, const struct pl_format *format,
 			struct pl_disk *source, struct platter_error *err);

@@ -287,6 +287,22 @@ def test_broken_sheets():
         yield s.name, attempt
 
 
+def test_tracks_without_sectors():
+    """A track that a sheet tells of and that has only its pregap is read, and not written as another disc."""
+    with open(path("a.bin"), "wb") as f:
+        f.write(sectors(300, "sound"))
+    with open(path("a.cue"), "w", encoding="ascii") as f:
+        f.write('FILE "a.bin" BINARY\n TRACK 01 AUDIO\n  INDEX 01 00:00:00\n'
+                ' TRACK 02 AUDIO\n  INDEX 00 00:02:00\n  INDEX 01 00:04:00\n')
+    expect_equal([t["length"] for t in disc(path("a.cue"))["tracks"]], [150, 0], "lengths")
+    expect_equal(platter("cat", path("a.cue") + "?disk=2").out, b"", "track 2")
+    for name in CREATED + ["chd"]:
+        r = platter("convert", "-q", path("a.cue"), path(f"b.{name}"), status=3)
+        expect("track 2 of" in r.errors and "has no sectors" in r.errors, r)
+        expect(not os.path.exists(path(f"b.{name}")), "a file was left")
+    platter("convert", "-q", path("a.cue") + "?disk=1", path("b.wav"))
+
+
 def test_a_claim_costs_nothing():
     """A sheet that tells of 90 minutes over an empty file opens at once, or says what is missing."""
     with open(path("big.cue"), "w", encoding="ascii") as f:
