@@ -164,20 +164,14 @@ pl_sector_kind(const uint8_t sector[static PL_SECTOR_RAW])
 	}
 }
 
-static uint8_t
-bcd(unsigned n)
-{
-	return (uint8_t)(n / 10 << 4 | n % 10);
-}
-
 static void
 put_address(uint8_t out[static 3], int64_t lba)
 {
 	unsigned frame = (unsigned)((lba + FIRST_FRAME) % MAX_FRAMES);
 
-	out[0] = bcd(frame / FRAMES_PER_SECOND / 60);
-	out[1] = bcd(frame / FRAMES_PER_SECOND % 60);
-	out[2] = bcd(frame % FRAMES_PER_SECOND);
+	out[0] = pl_to_bcd(frame / FRAMES_PER_SECOND / 60);
+	out[1] = pl_to_bcd(frame / FRAMES_PER_SECOND % 60);
+	out[2] = pl_to_bcd(frame % FRAMES_PER_SECOND);
 }
 
 void
@@ -205,9 +199,9 @@ pl_sector_address(const uint8_t sector[static PL_SECTOR_RAW], int64_t *ret_lba)
 	for (size_t i = 0; i < 3; i++) {
 		uint8_t b = sector[PL_SECTOR_HEADER + i];
 
-		if ((b & 15) > 9 || b >> 4 > 9)
+		if (!pl_is_bcd(b))
 			return false;
-		part[i] = (b >> 4) * 10u + (b & 15u);
+		part[i] = pl_from_bcd(b);
 	}
 	if (part[1] > 59 || part[2] >= FRAMES_PER_SECOND)
 		return false;

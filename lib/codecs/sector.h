@@ -55,6 +55,25 @@ enum pl_sector_kind {
 	PL_SECTOR_UNKNOWN, /* no sync pattern, or another mode */
 };
 
+/* Two decimal digits in a byte, as times on discs have them; n is less than 100. */
+static inline uint8_t
+pl_to_bcd(unsigned n)
+{
+	return (uint8_t)(n / 10 << 4 | n % 10);
+}
+
+static inline bool
+pl_is_bcd(uint8_t bcd)
+{
+	return bcd >> 4 <= 9 && (bcd & 15) <= 9;
+}
+
+static inline unsigned
+pl_from_bcd(uint8_t bcd)
+{
+	return (bcd >> 4) * 10u + (bcd & 15u);
+}
+
 /* EDC of n more bytes; begins as 0. */
 uint32_t pl_sector_edc(uint32_t edc, const uint8_t *bytes, size_t n);
 

@@ -14,6 +14,7 @@
  * Texts of all tracks stand one behind the other, each with a 0 at its end; a tab says that it is
  * that of the track before.
  */
+#include "checksums.h"
 #include "disc.h"
 
 #include "text.h"
@@ -32,27 +33,16 @@ enum {
 	TWO_BYTES = 0x80,
 };
 
-static uint16_t
-crc_of(const uint8_t *bytes, size_t n)
-{
-	uint16_t crc = 0;
-
-	while (n--) {
-		crc ^= (uint16_t)(*bytes++ << 8);
-		for (int bit = 0; bit < 8; bit++)
-			crc = (uint16_t)(crc << 1 ^ (crc & 0x8000 ? 0x1021 : 0));
-	}
-	return (uint16_t)~crc;
-}
-
 /* A sound pack of the first block; some programs write no CRC. */
 static bool
 is_wanted(const uint8_t *pack, unsigned type)
 {
-	uint16_t crc = get_be16(pack + PACK_CRC);
+	uint16_t stored = get_be16(pack + PACK_CRC), crc;
 
-	return pack[0] == type && !(pack[PACK_BLOCK] & ~0x0f) &&
-	       (!crc || crc == crc_of(pack, PACK_CRC));
+	if (pack[0] != type || pack[PACK_BLOCK] & ~0x0f)
+		return false;
+	crc = (uint16_t)~pl_crc16_ccitt(0, pack, PACK_CRC);
+	return !stored || stored == crc;
 }
 
 static const char **

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* disc-sector.c - whole sectors and their subchannel, of what an image stores of them */
+#include "checksums.h"
 #include "disc-view.h"
 
 /* Bytes of a channel in a sector's subchannel. */
@@ -237,32 +238,19 @@ pl_disc_settle_sector(const struct pl_disc *disc, const struct pl_disc_run *run,
 	return state;
 }
 
-static uint8_t
-bcd(uint64_t n)
-{
-	return (uint8_t)(n / 10 % 10 << 4 | n % 10);
-}
-
 static void
 put_msf(uint8_t *out, uint64_t sectors)
 {
-	out[0] = bcd(sectors / 4500);
-	out[1] = bcd(sectors / 75 % 60);
-	out[2] = bcd(sectors % 75);
+	out[0] = pl_to_bcd((unsigned)(sectors / 4500 % 100));
+	out[1] = pl_to_bcd((unsigned)(sectors / 75 % 60));
+	out[2] = pl_to_bcd((unsigned)(sectors % 75));
 }
 
 /* CCITT, inverted. */
 static void
 put_q_crc(uint8_t q[static CHANNEL])
 {
-	uint16_t crc = 0;
-
-	for (size_t i = 0; i < CHANNEL - 2; i++) {
-		crc ^= (uint16_t)(q[i] << 8);
-		for (int bit = 0; bit < 8; bit++)
-			crc = (uint16_t)(crc << 1 ^ (crc & 0x8000 ? 0x1021 : 0));
-	}
-	put_be16(q + CHANNEL - 2, (uint16_t)~crc);
+	put_be16(q + CHANNEL - 2, (uint16_t)~pl_crc16_ccitt(0, q, CHANNEL - 2));
 }
 
 /* 13 digits, two in a byte. */
@@ -304,8 +292,8 @@ put_position(const struct platter_track *t, int64_t lba, uint8_t *q)
 
 	for (size_t i = 0; i < t->nr_indexes && lba >= t->indexes[i]; i++)
 		index = 2 + (unsigned)i;
-	q[1] = bcd(t->number);
-	q[2] = bcd(index);
+	q[1] = pl_to_bcd(t->number);
+	q[2] = pl_to_bcd(index);
 	/* In the pregap time runs backwards. */
 	put_msf(q + 3, (uint64_t)(lba < t->start ? t->start - lba : lba - t->start));
 	put_msf(q + 7, (uint64_t)(lba + PL_DISC_PREGAP));
@@ -333,7 +321,7 @@ make_sub(const struct pl_disc *disc, int64_t lba, uint8_t out[static 96])
 	else
 		put_position(t, lba, q);
 	if (adr != ADR_POSITION)
-		q[9] = bcd((uint64_t)(lba + PL_DISC_PREGAP) % 75);
+		q[9] = pl_to_bcd((unsigned)((lba + PL_DISC_PREGAP) % 75));
 	q[0] = (uint8_t)(q_control(t) << 4 | adr);
 	put_q_crc(q);
 }

@@ -47,12 +47,6 @@ add_chunk(struct pl_str *s, const char *id, const struct pl_str *data)
 	s->failed = s->failed || data->failed;
 }
 
-static unsigned
-bcd(uint32_t n)
-{
-	return n / 10 << 4 | n % 10;
-}
-
 static void
 add_cue(struct pl_str *s, unsigned control, unsigned track, unsigned index, int64_t lba)
 {
@@ -84,10 +78,10 @@ add_cues(struct pl_str *s, const struct pl_disc *disc, const struct platter_sess
 		control = pl_reader_control(t);
 		if (t->number == session->first_track)
 			add_cue(&data, control, 0, 0, first_of(disc, t));
-		add_cue(&data, control, bcd(t->number), 0, first_of(disc, t));
-		add_cue(&data, control, bcd(t->number), 1, t->start);
+		add_cue(&data, control, pl_to_bcd(t->number), 0, first_of(disc, t));
+		add_cue(&data, control, pl_to_bcd(t->number), 1, t->start);
 		for (size_t k = 0; k < t->nr_indexes; k++)
-			add_cue(&data, control, bcd(t->number), bcd((uint32_t)k + 2),
+			add_cue(&data, control, pl_to_bcd(t->number), pl_to_bcd((uint32_t)k + 2),
 				t->indexes[k]);
 	}
 	add_cue(&data, control, 0xaa, 1, session->end);

@@ -73,12 +73,6 @@ get_offset(const uint8_t *p, bool is_wide)
 	return is_wide ? get_be64(p) : get_be32(p);
 }
 
-static unsigned
-from_bcd(uint8_t bcd)
-{
-	return (bcd >> 4) * 10u + (bcd & 15u);
-}
-
 /* Where the chunks begin and end; false: it is no image of Nero's. */
 static bool
 find_trailer(const uint8_t *tail, size_t n, uint64_t size, uint64_t *ret_at, uint64_t *ret_end)
@@ -247,7 +241,7 @@ is_bcd(const struct chunk *cue)
 {
 	for (uint32_t i = 0; i + CUE_ENTRY <= cue->length; i += CUE_ENTRY)
 		for (size_t k = 5; k < CUE_ENTRY; k++)
-			if (cue->data[i + k] >> 4 > 9 || (cue->data[i + k] & 15) > 9)
+			if (!pl_is_bcd(cue->data[i + k]))
 				return false;
 	return true;
 }
@@ -267,7 +261,7 @@ cue_position(const struct chunk *cue, bool bcd, const uint8_t *entry)
 	if (cue->is_wide)
 		return (int32_t)get_be32(entry + 4);
 	for (size_t i = 0; i < 3; i++)
-		msf[i] = bcd ? from_bcd(entry[5 + i]) : entry[5 + i];
+		msf[i] = bcd ? pl_from_bcd(entry[5 + i]) : entry[5 + i];
 	return (msf[0] * 60 + msf[1]) * 75 + msf[2] - PL_DISC_PREGAP;
 }
 
@@ -280,7 +274,7 @@ look_up_cue(const struct chunk *cue, uint8_t bcd_track, struct cue_track *ret)
 	memset(ret, 0, sizeof *ret);
 	for (uint32_t i = 0; i + CUE_ENTRY <= cue->length; i += CUE_ENTRY) {
 		const uint8_t *e = cue->data + i;
-		unsigned index = from_bcd(e[2]);
+		unsigned index = pl_from_bcd(e[2]);
 
 		if (e[1] != bcd_track || index >= ARRAY_SIZE(ret->lba))
 			continue;
