@@ -447,8 +447,8 @@ add_tracks(struct ccd *c, struct platter_error *err)
 static int
 open_files(struct ccd *c, const struct pl_open_request *request, struct platter_error *err)
 {
-	PL_AUTOFREE char *img = pl_reader_named_like(request->file, "img");
-	PL_AUTOFREE char *sub = pl_reader_named_like(request->file, "sub");
+	PL_AUTOFREE char *img = pl_sheet_named_like(request->file, "img");
+	PL_AUTOFREE char *sub = pl_sheet_named_like(request->file, "sub");
 	int r;
 
 	if (!img || !sub)

@@ -23,7 +23,7 @@
 #include <ctype.h>
 #include <strings.h>
 
-#include "sheet.h"
+#include "reader.h"
 
 /* Indexes of 99 tracks; no sheet has more commands that count. */
 #define MAX_INDEXES (PL_DISC_MAX_TRACKS * 100)
@@ -510,7 +510,7 @@ lay_out(struct cue *c, struct platter_error *err)
 		c->disc->tracks[i].start = t->start;
 		r = pl_disc_set_indexes(c->disc, i, c->tracks[i].indexes, t->nr_indexes, err);
 	}
-	return r < 0 ? r : pl_disc_finish(c->disc, err);
+	return r;
 }
 
 static int
@@ -529,25 +529,26 @@ read_sheet(struct cue *c, struct platter_error *err)
 	return r < 0 ? r : lay_out(c, err);
 }
 
-static const struct pl_disk_ops cue_ops = PL_DISC_OPS("cue");
-
 static int
-cue_open(const struct pl_open_request *request, struct pl_disk **ret, struct platter_error *err)
+cue_read(const struct pl_open_request *request, struct pl_disc *disc, struct platter_error *err)
 {
-	struct cue c = { .request = request, .session = 1, .line = 1, .disc = pl_disc_new(err) };
-	int r = c.disc ? read_sheet(&c, err) : -ENOMEM;
+	struct cue c = { .request = request, .session = 1, .line = 1, .disc = disc };
+	int r = read_sheet(&c, err);
 
 	for (size_t i = 0; i < c.nr_files; i++)
 		pl_disk_unref(c.files[i].disk);
 	free(c.tracks);
 	free(c.positions);
 	free(c.cdtext);
-	if (r < 0) {
-		pl_error_place(err, request->file->name);
-		pl_disc_unref(c.disc);
-		return r;
-	}
-	return pl_disc_open(c.disc, &cue_ops, request, ret, err);
+	return r;
+}
+
+static const struct pl_disk_ops cue_ops = PL_DISC_OPS("cue");
+
+static int
+cue_open(const struct pl_open_request *request, struct pl_disk **ret, struct platter_error *err)
+{
+	return pl_reader_open(request, &cue_ops, cue_read, ret, err);
 }
 
 /* Does a line of the head begin with these words? */

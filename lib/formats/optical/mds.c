@@ -91,7 +91,7 @@ file_of(struct mds *m, const struct mds_track *t, uint32_t index, struct pl_disk
 	if (name && name[0] == '*' && name[1] == '.') {
 		PL_AUTOFREE char *pattern = name;
 
-		name = pl_reader_named_like(m->request->file, pattern + 2);
+		name = pl_sheet_named_like(m->request->file, pattern + 2);
 	}
 	if (!name || !*name)
 		return pl_corrupt(err, at, "no name of a file at byte %" PRIu32, name_at);

@@ -69,16 +69,6 @@ pl_reader_control(const struct platter_track *track)
 	return control;
 }
 
-char *
-pl_reader_named_like(const struct pl_disk *sheet, const char *extension)
-{
-	const char *slash = strrchr(sheet->name, '/'), *name = slash ? slash + 1 : sheet->name;
-	const char *dot = strrchr(name, '.');
-
-	return pl_format("%.*s.%s", dot && dot != name ? (int)(dot - name) : (int)strlen(name),
-			 name, extension);
-}
-
 const char *
 pl_reader_isrc(struct pl_disc *disc, const uint8_t *bytes)
 {

@@ -30,9 +30,6 @@ unsigned pl_reader_flags(unsigned control);
 /* The other way. */
 unsigned pl_reader_control(const struct platter_track *track);
 
-/* The name of the sheet, without a folder, with another extension; malloc()ed, NULL: no memory. */
-char *pl_reader_named_like(const struct pl_disk *sheet, const char *extension);
-
 /* An ISRC of 12 bytes, or an MCN of 13, as a text of the disc; "" if it is none. */
 const char *pl_reader_isrc(struct pl_disc *disc, const uint8_t *bytes);
 const char *pl_reader_mcn(struct pl_disc *disc, const uint8_t *bytes);

@@ -6,7 +6,7 @@
  * with a sync pattern; with 96 bytes of subchannel behind it; or, of mode 2, 2336 bytes from the
  * subheader on, which are known by the volume descriptor of ISO 9660.  They are one data track.
  */
-#include "disc.h"
+#include "reader.h"
 
 /* The volume descriptor is in sector 16. */
 #define DESCRIPTOR_SECTOR 16
@@ -79,8 +79,9 @@ sectors_probe(const struct pl_probe *probe)
 }
 
 static int
-build_disc(struct pl_disk *file, struct pl_disc *disc, struct platter_error *err)
+sectors_read(const struct pl_open_request *request, struct pl_disc *disc, struct platter_error *err)
 {
+	struct pl_disk *file = request->file;
 	PL_AUTOFREE uint8_t *head = malloc(PL_PROBE_HEAD);
 	struct platter_track track = { .number = 1, .session = 1 };
 	struct pl_disc_run run = { .file = file };
@@ -103,9 +104,7 @@ build_disc(struct pl_disk *file, struct pl_disc *disc, struct platter_error *err
 	run.sub = layout.sub;
 	run.nr = PL_MAX(file->size / layout.stride, (uint64_t)1);
 	r = pl_disc_add_track(disc, &track, NULL, err);
-	if (r == 0)
-		r = pl_disc_add_run(disc, &run, err);
-	return r < 0 ? r : pl_disc_finish(disc, err);
+	return r < 0 ? r : pl_disc_add_run(disc, &run, err);
 }
 
 static const struct pl_disk_ops sectors_ops = PL_DISC_OPS("sectors");
@@ -113,15 +112,7 @@ static const struct pl_disk_ops sectors_ops = PL_DISC_OPS("sectors");
 static int
 sectors_open(const struct pl_open_request *request, struct pl_disk **ret, struct platter_error *err)
 {
-	struct pl_disc *disc = pl_disc_new(err);
-	int r = disc ? build_disc(request->file, disc, err) : -ENOMEM;
-
-	if (r < 0) {
-		pl_error_place(err, request->file->name);
-		pl_disc_unref(disc);
-		return r;
-	}
-	return pl_disc_open(disc, &sectors_ops, request, ret, err);
+	return pl_reader_open(request, &sectors_ops, sectors_read, ret, err);
 }
 
 static const char *const extensions[] = { NULL };

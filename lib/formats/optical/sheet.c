@@ -38,16 +38,13 @@ find_called(const struct pl_open_request *request, const char *name)
 	return found;
 }
 
-/* The name of the sheet with the extension of `name`. */
-static char *
-called_like_sheet(const struct pl_open_request *request, const char *name)
+char *
+pl_sheet_named_like(const struct pl_disk *sheet, const char *extension)
 {
-	const char *sheet = last_part(request->file->name), *dot = strrchr(sheet, '.');
-	const char *extension = strrchr(name, '.');
+	const char *name = last_part(sheet->name), *dot = strrchr(name, '.');
 
-	if (!extension)
-		return NULL;
-	return pl_format("%.*s%s", dot ? (int)(dot - sheet) : (int)strlen(sheet), sheet, extension);
+	return pl_format("%.*s.%s", dot && dot != name ? (int)(dot - name) : (int)strlen(name),
+			 name, extension);
 }
 
 int
@@ -57,6 +54,7 @@ pl_sheet_open_file(const struct pl_open_request *request, const char *name, cons
 	struct pl_related *related = request->related;
 	struct platter_error second = PLATTER_ERROR_INIT;
 	PL_AUTOFREE char *found = NULL, *like = NULL;
+	const char *dot;
 	int r;
 
 	if (!related) {
@@ -70,7 +68,8 @@ pl_sheet_open_file(const struct pl_open_request *request, const char *name, cons
 		return r;
 	found = find_called(request, last_part(name));
 	if (!found) {
-		like = called_like_sheet(request, last_part(name));
+		dot = strrchr(last_part(name), '.');
+		like = dot ? pl_sheet_named_like(request->file, dot + 1) : NULL;
 		found = like ? find_called(request, like) : NULL;
 	}
 	if (!found) {

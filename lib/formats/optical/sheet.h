@@ -18,6 +18,9 @@
 int pl_sheet_open_file(const struct pl_open_request *request, const char *name, const char *format,
 		       struct pl_disk **ret, struct platter_error *err);
 
+/* The name of the sheet, without a folder, with another extension; malloc()ed, NULL: no memory. */
+char *pl_sheet_named_like(const struct pl_disk *sheet, const char *extension);
+
 /* The whole sheet as a string, at most PL_SHEET_MAX bytes. */
 int pl_sheet_read(struct pl_disk *file, char **ret, struct platter_error *err);
 

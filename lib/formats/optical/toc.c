@@ -20,7 +20,7 @@
 #include <ctype.h>
 #include <strings.h>
 
-#include "sheet.h"
+#include "reader.h"
 
 #define SAMPLES 588 /* in a sector */
 
@@ -559,7 +559,7 @@ lay_out(struct toc *t, struct platter_error *err)
 			r = add_runs(t, i, lba, err);
 		lba += (int64_t)track->length;
 	}
-	return r < 0 ? r : pl_disc_finish(t->disc, err);
+	return r;
 }
 
 static int
@@ -579,24 +579,25 @@ read_sheet(struct toc *t, struct platter_error *err)
 	return r < 0 ? r : lay_out(t, err);
 }
 
-static const struct pl_disk_ops toc_ops = PL_DISC_OPS("toc");
-
 static int
-toc_open(const struct pl_open_request *request, struct pl_disk **ret, struct platter_error *err)
+toc_read(const struct pl_open_request *request, struct pl_disc *disc, struct platter_error *err)
 {
-	struct toc t = { .request = request, .disc = pl_disc_new(err) };
-	int r = t.disc ? read_sheet(&t, err) : -ENOMEM;
+	struct toc t = { .request = request, .disc = disc };
+	int r = read_sheet(&t, err);
 
 	for (size_t i = 0; i < t.nr_parts; i++)
 		pl_disk_unref(t.parts[i].file);
 	free(t.parts);
 	free(t.tracks);
-	if (r < 0) {
-		pl_error_place(err, request->file->name);
-		pl_disc_unref(t.disc);
-		return r;
-	}
-	return pl_disc_open(t.disc, &toc_ops, request, ret, err);
+	return r;
+}
+
+static const struct pl_disk_ops toc_ops = PL_DISC_OPS("toc");
+
+static int
+toc_open(const struct pl_open_request *request, struct pl_disk **ret, struct platter_error *err)
+{
+	return pl_reader_open(request, &toc_ops, toc_read, ret, err);
 }
 
 static int
