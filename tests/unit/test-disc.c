@@ -3,6 +3,7 @@
 #include "beside.h"
 #include "disc.h"
 #include "test.h"
+#include "text.h"
 
 static struct platter_error err = PLATTER_ERROR_INIT;
 
@@ -972,4 +973,27 @@ TEST(the_map_of_what_has_edc_is_asked_for_by_the_piece)
 	EXPECT_EQ(user->look_ahead, MIB(1));
 	EXPECT_OK(open_sheet("cue", sheet, files, 1, "raw", &raw));
 	EXPECT_EQ(raw->look_ahead, 0);
+}
+
+/* cdrdao counts samples in what stores sound, and bytes in what stores data. */
+TEST(plain_numbers_of_a_toc_count_samples_or_bytes)
+{
+	const struct file files[] = { { "a.bin", sound, sizeof sound },
+				      { "b.bin", data_user, sizeof data_user } };
+	static const char sheet[] = "CD_ROM\nTRACK MODE1 DATAFILE \"b.bin\" 20480 ZERO 4096\n"
+				    "TRACK AUDIO SILENCE 1176 FILE \"a.bin\" SWAP 147 5880\n"
+				    "TRACK AUDIO DATAFILE \"a.bin\" 4704\n";
+	PL_AUTOUNREF struct pl_disk *disk = NULL, *first = NULL, *second = NULL;
+	const struct platter_disc *d;
+
+	make_files();
+	EXPECT_OK(open_sheet("toc", sheet, files, 2, "raw", &disk));
+	d = &pl_disc_of(disk)->info;
+	EXPECT_EQ(d->tracks[0].length, 12);
+	EXPECT_EQ(d->tracks[1].length, 12);
+	EXPECT_EQ(d->tracks[2].length, 2);
+	EXPECT_OK(open_sheet("toc", sheet, files, 2, "1", &first));
+	expect_bytes(first, 0, data_user, 20480);
+	EXPECT_OK(open_sheet("toc", sheet, files, 2, "2", &second));
+	expect_bytes(second, 2 * 2352, sound + 147 * 4, 10 * 2352);
 }

@@ -15,14 +15,16 @@
  *	SILENCE LENGTH, ZERO [MODE [RW]] LENGTH
  *	PREGAP LENGTH, START [TIME], INDEX TIME
  *
- * Times are minutes:seconds:frames, or samples of sound.  Samples are big-endian unless swapped.
+ * Times are minutes:seconds:frames, or plain numbers: samples of sound in FILE and SILENCE, bytes in
+ * DATAFILE and ZERO.  Samples are big-endian unless swapped.
  */
 #include <ctype.h>
 #include <strings.h>
 
 #include "reader.h"
 
-#define SAMPLES 588 /* in a sector */
+#define SAMPLES      588 /* in a sector */
+#define SAMPLE_BYTES 4
 
 /* Statements of a track that store or make sectors. */
 #define MAX_PARTS 10000
@@ -176,10 +178,20 @@ take_text(struct toc *t, char **ret, struct platter_error *err)
 	return 0;
 }
 
-/* A time in sectors; a plain number counts samples.  False: the next token is none. */
-static bool
-take_time(struct toc *t, uint64_t *ret)
+static uint32_t
+stride_of(const struct toc_track *track)
 {
+	return track->main_bytes + (track->sub == PL_SUB_NONE ? 0 : 96);
+}
+
+/*
+ * A time, as bytes of a file that stores the last track.  Plain numbers count bytes, or samples if
+ * it is `samples` that are expected.  False: the next token is none.
+ */
+static bool
+take_length(struct toc *t, bool samples, uint64_t *ret)
+{
+	uint32_t stride = stride_of(&t->tracks[t->nr_tracks - 1]);
 	char word[32];
 	struct token token = peek(t, word);
 	const char *end;
@@ -189,13 +201,27 @@ take_time(struct toc *t, uint64_t *ret)
 		return false;
 	sectors = pl_msf_parse(word, &end);
 	if (sectors >= 0 && !*end) {
-		*ret = (uint64_t)sectors;
-	} else if (strspn(word, "0123456789") == strlen(word) && strlen(word) < 16) {
-		*ret = pl_div_round_up(strtoull(word, NULL, 10), SAMPLES);
+		*ret = (uint64_t)sectors * stride;
+	} else if (strspn(word, "0123456789") == strlen(word) && strlen(word) < 15) {
+		*ret = strtoull(word, NULL, 10);
+		if (samples)
+			*ret = *ret / SAMPLES * stride + *ret % SAMPLES * SAMPLE_BYTES;
 	} else {
 		return false;
 	}
 	skip(t);
+	return true;
+}
+
+/* The same in sectors, of which the last may be told to be cut short. */
+static bool
+take_sectors(struct toc *t, bool samples, uint64_t *ret)
+{
+	uint64_t bytes;
+
+	if (!take_length(t, samples, &bytes))
+		return false;
+	*ret = pl_div_round_up(bytes, stride_of(&t->tracks[t->nr_tracks - 1]));
 	return true;
 }
 
@@ -211,12 +237,6 @@ take_offset(struct toc *t, uint64_t *ret)
 	*ret = strtoull(word + 1, NULL, 10);
 	skip(t);
 	return true;
-}
-
-static uint32_t
-stride_of(const struct toc_track *track)
-{
-	return track->main_bytes + (track->sub == PL_SUB_NONE ? 0 : 96);
 }
 
 static int
@@ -261,7 +281,8 @@ do_file(struct toc *t, bool is_data, struct platter_error *err)
 {
 	const struct toc_track *track = &t->tracks[t->nr_tracks - 1];
 	bool is_audio = track->track.mode == PLATTER_TRACK_AUDIO, swap, wave;
-	uint64_t offset = 0, start = 0, nr = 0, all, skipped;
+	bool samples = is_audio && !is_data;
+	uint64_t offset = 0, skipped = 0, nr = 0, all;
 	PL_AUTOUNREF struct pl_disk *file = NULL;
 	PL_AUTOFREE char *name = NULL;
 	int r = take_text(t, &name, err);
@@ -270,27 +291,25 @@ do_file(struct toc *t, bool is_data, struct platter_error *err)
 		return r;
 	swap = take(t, "SWAP");
 	take_offset(t, &offset);
-	if (!is_data && !take_time(t, &start))
+	if (!is_data && !take_length(t, samples, &skipped))
 		return wrong(t, err, "a time is expected");
-	if (!take_time(t, &nr))
+	if (!take_sectors(t, samples, &nr))
 		nr = 0;
 	wave = is_audio && is_wave(name);
 	r = pl_sheet_open_file(t->request, name, wave ? "wav" : "raw", &file, err);
 	if (r < 0)
 		return r;
-	skipped = start * stride_of(track);
 	if (offset > file->size || file->size - offset < skipped)
 		return pl_corrupt(err, PLATTER_NO_OFFSET,
 				  "track %" PRIu32 " begins at byte %" PRIu64
 				  " of '%s', which has %" PRIu64,
 				  track->track.number, offset + skipped, file->name, file->size);
 	all = (file->size - offset - skipped) / stride_of(track);
-	return add_part(t, file, offset + skipped, nr ? nr : all,
-			is_audio && !wave && !is_data && !swap, err);
+	return add_part(t, file, offset + skipped, nr ? nr : all, samples && !wave && !swap, err);
 }
 
 static int
-do_gap(struct toc *t, struct platter_error *err)
+do_gap(struct toc *t, bool samples, struct platter_error *err)
 {
 	char word[32];
 	uint64_t nr;
@@ -299,7 +318,7 @@ do_gap(struct toc *t, struct platter_error *err)
 	while (peek(t, word).text && !isdigit((unsigned char)word[0]) &&
 	       isupper((unsigned char)word[0]))
 		skip(t);
-	if (!take_time(t, &nr))
+	if (!take_sectors(t, samples, &nr))
 		return wrong(t, err, "a time is expected");
 	return add_part(t, NULL, 0, nr, false, err);
 }
@@ -430,7 +449,7 @@ do_start(struct toc *t)
 	struct toc_track *track = &t->tracks[t->nr_tracks - 1];
 	uint64_t start;
 
-	track->start = take_time(t, &start) ? (int64_t)start : (int64_t)track->length;
+	track->start = take_sectors(t, true, &start) ? (int64_t)start : (int64_t)track->length;
 	return 0;
 }
 
@@ -440,7 +459,7 @@ do_index(struct toc *t, struct platter_error *err)
 	struct toc_track *track = &t->tracks[t->nr_tracks - 1];
 	uint64_t index;
 
-	if (!take_time(t, &index))
+	if (!take_sectors(t, true, &index))
 		return wrong(t, err, "a time is expected");
 	if (track->nr_indexes == PL_DISC_MAX_INDEXES)
 		return wrong(t, err, "too many indexes");
@@ -451,7 +470,7 @@ do_index(struct toc *t, struct platter_error *err)
 static int
 do_pregap(struct toc *t, struct platter_error *err)
 {
-	int r = do_gap(t, err);
+	int r = do_gap(t, true, err);
 
 	if (r == 0)
 		t->tracks[t->nr_tracks - 1].start = (int64_t)t->tracks[t->nr_tracks - 1].length;
@@ -468,8 +487,10 @@ do_in_track(struct toc *t, struct platter_error *err)
 		return do_file(t, false, err);
 	if (take(t, "DATAFILE"))
 		return do_file(t, true, err);
-	if (take(t, "SILENCE") || take(t, "ZERO"))
-		return do_gap(t, err);
+	if (take(t, "SILENCE"))
+		return do_gap(t, true, err);
+	if (take(t, "ZERO"))
+		return do_gap(t, false, err);
 	if (take(t, "PREGAP"))
 		return do_pregap(t, err);
 	if (take(t, "START"))
