@@ -345,7 +345,7 @@ TEST(a_toc_is_read)
 	EXPECT_EQ(d->tracks[1].pregap, 3);
 	EXPECT_EQ(d->tracks[1].length, 24);
 	EXPECT_EQ(d->tracks[1].indexes[0], 58);
-	EXPECT_EQ(d->tracks[1].stored_subchannel, 96);
+	EXPECT_EQ(d->tracks[1].stored_subchannel, 0);
 	EXPECT_STR(d->tracks[1].text.title, "One");
 	expect_bytes(disk, 0, data_user + 2 * 2048, 50 * 2048);
 	EXPECT_EQ(open_sheet("toc", sheet, files, 2, "2", &track), 0);
@@ -996,4 +996,30 @@ TEST(plain_numbers_of_a_toc_count_samples_or_bytes)
 	expect_bytes(first, 0, data_user, 20480);
 	EXPECT_OK(open_sheet("toc", sheet, files, 2, "2", &second));
 	expect_bytes(second, 2 * 2352, sound + 147 * 4, 10 * 2352);
+}
+
+/* The 96 bytes of RW are packs that were taken out of the subchannel, and are no subchannel. */
+TEST(rw_packs_of_a_toc_are_passed_over)
+{
+	static uint8_t stored[3 * 2448];
+	const struct file files[] = { { "a.bin", stored, sizeof stored } };
+	static const char *const modes[] = { "RW", "RW_RAW" };
+
+	make_files();
+	memset(stored, 0x55, sizeof stored);
+	for (size_t i = 0; i < 3; i++)
+		memcpy(stored + i * 2448, sound + i * 2352, 2352);
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		PL_AUTOFREE char *sheet =
+			pl_format("CD_DA TRACK AUDIO %s FILE \"a.bin\" SWAP 0", modes[i]);
+		PL_AUTOUNREF struct pl_disk *disk = NULL;
+		uint8_t q[96];
+
+		EXPECT_OK(open_sheet("toc", sheet, files, 1, "1", &disk));
+		EXPECT_EQ(disk->size, 3 * 2352);
+		expect_bytes(disk, 0, sound, 3 * 2352);
+		EXPECT_EQ(pl_disc_has_sub(pl_disc_of(disk)), i == 1);
+		EXPECT_OK(pl_disc_read_sub(pl_disc_of(disk), 1, 1, q, &err));
+		EXPECT_EQ(q[13], i == 1 ? 0xff : 1);
+	}
 }

@@ -39,6 +39,7 @@ struct toc_track {
 	struct platter_track track;
 	uint32_t main_bytes;
 	enum pl_subchannel sub;
+	bool has_rw; /* packs of R to W behind each sector, 96 bytes, and no subchannel */
 	size_t first_part, nr_parts;
 	uint64_t length;
 	int64_t start; /* of index 1, in sectors from the track's begin; -1: not told */
@@ -181,7 +182,7 @@ take_text(struct toc *t, char **ret, struct platter_error *err)
 static uint32_t
 stride_of(const struct toc_track *track)
 {
-	return track->main_bytes + (track->sub == PL_SUB_NONE ? 0 : 96);
+	return track->main_bytes + (track->sub == PL_SUB_NONE && !track->has_rw ? 0 : 96);
 }
 
 /*
@@ -349,8 +350,8 @@ do_track(struct toc *t, struct platter_error *err)
 	t->nr_tracks++;
 	if (take(t, "RW_RAW"))
 		track->sub = PL_SUB_RAW96;
-	else if (take(t, "RW"))
-		track->sub = PL_SUB_PACKED96;
+	else
+		track->has_rw = take(t, "RW");
 	return 0;
 }
 
@@ -544,6 +545,7 @@ add_runs(struct toc *t, size_t index, int64_t lba, struct platter_error *err)
 					   .file = part->file,
 					   .offset = part->offset,
 					   .main_bytes = track->main_bytes,
+					   .stride = stride_of(track),
 					   .sub = track->sub,
 					   .big_endian = part->big_endian };
 
