@@ -1023,3 +1023,12 @@ TEST(rw_packs_of_a_toc_are_passed_over)
 		EXPECT_EQ(q[13], i == 1 ? 0xff : 1);
 	}
 }
+
+TEST(a_file_of_slashes_is_probed_within_its_bounds)
+{
+	PL_AUTOFREE uint8_t *head = malloc(PL_PROBE_HEAD);
+	struct pl_probe probe = { .size = PL_PROBE_HEAD, .head = head, .extension = "" };
+
+	memset(head, '/', PL_PROBE_HEAD);
+	EXPECT_EQ(pl_format_by_name("toc")->probe(&probe), 0);
+}

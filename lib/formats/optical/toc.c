@@ -632,13 +632,11 @@ toc_probe(const struct pl_probe *probe)
 
 	if (!n || probe->size > PL_SHEET_MAX || memchr(head, 0, n))
 		return 0;
-	while (at < n && (isspace((unsigned char)head[at]) || head[at] == '/')) {
-		/* Comments before it. */
-		while (head[at] == '/' && at < n && head[at] != '\n')
-			for (at++; at < n && head[at] != '\n';)
+	/* Comments before it. */
+	for (; at < n && (isspace((unsigned char)head[at]) || head[at] == '/'); at++)
+		if (head[at] == '/')
+			while (at + 1 < n && head[at + 1] != '\n')
 				at++;
-		at++;
-	}
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		size_t length = strlen(types[i]);
 
