@@ -221,6 +221,20 @@ def test_others_read_our_sheets():
     run(["iso-info", "-i", path("theirs.cue"), "--no-header"], status=None)
 
 
+def test_texts_of_a_toc():
+    """What one track has cdrdao wants of all tracks, and of the disc."""
+    with open(path("a.bin"), "wb") as f:
+        f.write(sectors(900, "sound"))
+    with open(path("a.cue"), "w", encoding="ascii") as f:
+        f.write('FILE "a.bin" BINARY\n TRACK 01 AUDIO\n  INDEX 01 00:00:00\n'
+                ' TRACK 02 AUDIO\n  SONGWRITER "Him"\n  INDEX 01 00:06:00\n')
+    platter("convert", "-q", path("a.cue"), path("b.toc"))
+    with open(path("b.toc"), encoding="ascii") as f:
+        sheet = f.read()
+    expect_equal(re.findall(r'(\w+) "(.*)"$', sheet, re.M), [("SONGWRITER", ""), ("SONGWRITER", ""), ("SONGWRITER", "Him")], "texts")
+    expect_equal([t["text"]["songwriter"] for t in disc(path("b.toc"))["tracks"]], ["", "Him"], "read again")
+
+
 def test_sound():
     """A track becomes WAVE and FLAC that others read alike, with its tags, also through a pipe."""
     need_tool("xorriso", "flac", "metaflac")

@@ -661,35 +661,49 @@ add_quoted(struct pl_str *s, const char *text)
 	pl_str_add(s, "\"");
 }
 
-static bool
-has_text(const struct platter_disc_text *text)
+#define NR_FIELDS 6
+static const char *const field_names[NR_FIELDS] = { "TITLE",    "PERFORMER", "SONGWRITER",
+						    "COMPOSER", "ARRANGER",  "MESSAGE" };
+
+static const char *
+field_of(const struct platter_disc_text *text, size_t field)
 {
-	return text->title[0] || text->performer[0] || text->songwriter[0] || text->composer[0] ||
-	       text->arranger[0] || text->message[0];
+	const char *const fields[NR_FIELDS] = { text->title,    text->performer, text->songwriter,
+						text->composer, text->arranger,  text->message };
+
+	return fields[field];
 }
 
-static void
-add_texts(struct pl_str *s, const struct platter_disc_text *text, bool of_disc)
+/* Bits of the fields that the disc or any track has. */
+static unsigned
+fields_in_use(const struct platter_disc *d)
 {
-	const struct {
-		const char *name, *text;
-		bool always;
-	} fields[] = { { "TITLE", text->title, true },
-		       { "PERFORMER", text->performer, true },
-		       { "SONGWRITER", text->songwriter, false },
-		       { "COMPOSER", text->composer, false },
-		       { "ARRANGER", text->arranger, false },
-		       { "MESSAGE", text->message, false } };
+	unsigned used = 0;
+
+	for (size_t field = 0; field < NR_FIELDS; field++) {
+		if (field_of(&d->text, field)[0])
+			used |= 1u << field;
+		for (size_t i = 0; i < d->nr_tracks; i++)
+			if (field_of(&d->tracks[i].text, field)[0])
+				used |= 1u << field;
+	}
+	return used;
+}
+
+/* A field that one track has cdrdao wants of all, and of the disc. */
+static void
+add_texts(struct pl_str *s, const struct platter_disc_text *text, unsigned used, bool of_disc)
+{
 
 	pl_str_add(s, "CD_TEXT {\n");
 	if (of_disc)
 		pl_str_add(s, "  LANGUAGE_MAP {\n    0 : EN\n  }\n");
 	pl_str_add(s, "  LANGUAGE 0 {\n");
-	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
-		if (!fields[i].always && !fields[i].text[0])
+	for (size_t i = 0; i < NR_FIELDS; i++) {
+		if (!(used >> i & 1))
 			continue;
-		pl_str_addf(s, "    %s ", fields[i].name);
-		add_quoted(s, fields[i].text);
+		pl_str_addf(s, "    %s ", field_names[i]);
+		add_quoted(s, field_of(text, i));
 		pl_str_add(s, "\n");
 	}
 	pl_str_add(s, "  }\n}\n");
@@ -705,7 +719,7 @@ mode_name(enum platter_track_mode mode)
 
 static void
 add_track(struct pl_str *s, const struct pl_sheet_writer *w, const struct platter_track *t,
-	  bool with_text)
+	  unsigned used)
 {
 	int64_t end = t->start + (int64_t)t->length, first = pl_sheet_track_start(w->disc, t);
 	int64_t at = pl_disc_position(w->disc, first), start = pl_disc_position(w->disc, t->start);
@@ -720,8 +734,8 @@ add_track(struct pl_str *s, const struct pl_sheet_writer *w, const struct platte
 								   : "TWO_CHANNEL_AUDIO");
 	if (t->isrc[0])
 		pl_str_addf(s, "ISRC \"%s\"\n", t->isrc);
-	if (with_text)
-		add_texts(s, &t->text, false);
+	if (used)
+		add_texts(s, &t->text, used, false);
 	pl_str_add(s, t->mode == PLATTER_TRACK_AUDIO ? "FILE " : "DATAFILE ");
 	add_quoted(s, w->data_name);
 	if (t->mode == PLATTER_TRACK_AUDIO)
@@ -740,22 +754,22 @@ static int
 finish_toc(struct pl_sheet_writer *w, struct platter_error *err)
 {
 	const struct platter_disc *d = &w->disc->info;
-	bool data = false, xa = false, text = has_text(&d->text);
+	unsigned used = fields_in_use(d);
+	bool data = false, xa = false;
 	struct pl_str s = { 0 };
 	int r;
 
 	for (size_t i = 0; i < d->nr_tracks; i++) {
 		data |= d->tracks[i].mode != PLATTER_TRACK_AUDIO;
 		xa |= d->tracks[i].mode == PLATTER_TRACK_MODE2;
-		text |= has_text(&d->tracks[i].text);
 	}
 	pl_str_addf(&s, "%s\n", xa ? "CD_ROM_XA" : data ? "CD_ROM" : "CD_DA");
 	if (d->mcn[0])
 		pl_str_addf(&s, "CATALOG \"%s\"\n", d->mcn);
-	if (text)
-		add_texts(&s, &d->text, true);
+	if (used)
+		add_texts(&s, &d->text, used, true);
 	for (size_t i = 0; i < d->nr_tracks; i++)
-		add_track(&s, w, &d->tracks[i], text);
+		add_track(&s, w, &d->tracks[i], used);
 	r = pl_sheet_write(w, &s, err);
 	pl_str_done(&s);
 	return r;
