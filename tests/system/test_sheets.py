@@ -310,7 +310,7 @@ def test_dvds_are_not_written():
     big = path("big.iso")
     with open(big, "wb") as f:
         f.truncate(2048 * 460000)
-    for kind in ("ccd", "mds", "nrg"):
+    for kind in ("ccd", "mds", "nrg", "cue", "toc"):
         said = platter("convert", "-q", big, path(f"big.{kind}"), status=3).errors
         expect("is for CDs" in said, f"said {said!r}")
         expect(not os.path.exists(path(f"big.{kind}")), "a file was left")

@@ -666,7 +666,9 @@ static int
 cue_create(const struct pl_create_request *request, struct pl_writer **ret,
 	   struct platter_error *err)
 {
-	return pl_sheet_writer_new(request, "bin", finish_cue, ret, err);
+	int r = pl_sheet_needs_cd(request, "cue", err);
+
+	return r < 0 ? r : pl_sheet_writer_new(request, "bin", finish_cue, ret, err);
 }
 
 static const char *const extensions[] = { "cue", NULL };

@@ -779,15 +779,18 @@ static int
 toc_create(const struct pl_create_request *request, struct pl_writer **ret,
 	   struct platter_error *err)
 {
+	int r;
+
 	if (request->disc->info.nr_sessions > 1) {
-		int r = pl_unsupported(err, PLATTER_NO_OFFSET,
-				       "a TOC describes one session, and the disc has %zu",
-				       request->disc->info.nr_sessions);
+		r = pl_unsupported(err, PLATTER_NO_OFFSET,
+				   "a TOC describes one session, and the disc has %zu",
+				   request->disc->info.nr_sessions);
 
 		pl_hint(err, "write a .cue, .ccd, .mds or .nrg");
 		return r;
 	}
-	return pl_sheet_writer_new(request, "bin", finish_toc, ret, err);
+	r = pl_sheet_needs_cd(request, "toc", err);
+	return r < 0 ? r : pl_sheet_writer_new(request, "bin", finish_toc, ret, err);
 }
 
 static const char *const extensions[] = { "toc", NULL };
