@@ -235,6 +235,30 @@ def test_texts_of_a_toc():
     expect_equal([t["text"]["songwriter"] for t in disc(path("b.toc"))["tracks"]], ["", "Him"], "read again")
 
 
+def test_names_that_cue_sheets_cannot_say():
+    """A name with quotes is refused before anything is written; other sheets have it."""
+    with open(path("a.iso"), "wb") as f:
+        f.write(lib.noise(300 * USER))
+    r = platter("convert", "-q", path("a.iso"), path('7" single.cue'), status=3)
+    expect("cannot name the file" in r.errors, r)
+    expect_equal(os.listdir(path("")), ["a.iso"], "files")
+    platter("convert", "-q", path("a.iso"), path('7" single.toc'))
+    platter("compare", path('7" single.toc'), path("a.iso"))
+
+
+def test_genres():
+    """The genre of a cue sheet goes through CD-TEXT into a cue sheet."""
+    with open(path("a.bin"), "wb") as f:
+        f.write(sectors(300, "sound"))
+    with open(path("a.cue"), "w", encoding="ascii") as f:
+        f.write('REM GENRE "Big band"\nFILE "a.bin" BINARY\n TRACK 01 AUDIO\n  INDEX 01 00:00:00\n')
+    platter("convert", "-q", path("a.cue"), path("b.ccd"))
+    platter("convert", "-q", path("b.ccd"), path("c.cue"))
+    with open(path("c.cue"), encoding="ascii") as f:
+        expect('REM GENRE "Big band"\n' in f.read(), "the genre is not in the sheet")
+    expect_equal(disc(path("c.cue"))["text"]["genre"], "Big band", "genre")
+
+
 def test_sound():
     """A track becomes WAVE and FLAC that others read alike, with its tags, also through a pipe."""
     need_tool("xorriso", "flac", "metaflac")

@@ -17,6 +17,7 @@
  *	INDEX 00 03:14:15			where an index is in the file; 01 is where the track begins
  *	POSTGAP 00:02:00
  *	REM SESSION 02				what follows is in another session
+ *	REM GENRE "..."				of the disc
  *
  * Times in a file count its sectors, each of which has the size of its track.
  */
@@ -651,6 +652,7 @@ finish_cue(struct pl_sheet_writer *w, struct platter_error *err)
 	add_text(&s, "", "TITLE", d->text.title);
 	add_text(&s, "", "PERFORMER", d->text.performer);
 	add_text(&s, "", "SONGWRITER", d->text.songwriter);
+	add_text(&s, "", "REM GENRE", d->text.genre);
 	pl_str_addf(&s, "FILE \"%s\" BINARY\r\n", w->data_name);
 	for (size_t i = 0; i < d->nr_tracks; i++) {
 		if (d->nr_sessions > 1 && (!i || d->tracks[i].session != d->tracks[i - 1].session))
@@ -666,9 +668,20 @@ static int
 cue_create(const struct pl_create_request *request, struct pl_writer **ret,
 	   struct platter_error *err)
 {
-	int r = pl_sheet_needs_cd(request, "cue", err);
+	PL_AUTOFREE char *data = pl_sheet_named_like(request->file, "bin");
+	int r = data ? pl_sheet_needs_cd(request, "cue", err) : pl_no_memory(err);
 
-	return r < 0 ? r : pl_sheet_writer_new(request, "bin", finish_cue, ret, err);
+	if (r < 0)
+		return r;
+	if (strpbrk(data, "\"\r\n")) {
+		r = pl_invalid(err,
+			       "a cue sheet cannot name the file of its sectors '%s': there are no"
+			       " quotes and line ends in its names",
+			       data);
+		pl_hint(err, "give the sheet another name, or write a .ccd, .mds, .nrg or .toc");
+		return r;
+	}
+	return pl_sheet_writer_new(request, "bin", finish_cue, ret, err);
 }
 
 static const char *const extensions[] = { "cue", NULL };
