@@ -230,6 +230,13 @@ def test_clonecd():
     yield "without indexes", lambda: check_ccd(Disc(), False, True)
 
 
+def test_sessions_of_our_clonecd_images():
+    """The pregap of each session has the mode of its first track."""
+    platter("convert", "-q", "--no-sync", source(Disc()), path("a.ccd"))
+    with open(path("a.ccd"), encoding="ascii") as f:
+        expect_equal(re.findall(r"Session (\d)]\nPreGapMode=(\d)", f.read()), [("1", "1"), ("2", "2")], "pregaps")
+
+
 def test_scrambled_clonecd_is_refused():
     """Scrambled data tracks are refused by their name."""
     sheet, img, _ = ccd(Disc())

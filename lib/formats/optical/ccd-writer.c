@@ -84,6 +84,12 @@ add_session(struct pl_str *s, const struct pl_disc *disc, const struct platter_s
 	}
 }
 
+static unsigned
+mode_number(enum platter_track_mode mode)
+{
+	return mode == PLATTER_TRACK_MODE1 ? 1 : mode == PLATTER_TRACK_MODE2 ? 2 : 0;
+}
+
 /* Indexes count from where the session begins in the image. */
 static void
 add_track(struct pl_str *s, const struct pl_disc *disc, const struct platter_track *t)
@@ -93,10 +99,7 @@ add_track(struct pl_str *s, const struct pl_disc *disc, const struct platter_tra
 	for (size_t i = 0; i < disc->info.nr_sessions; i++)
 		if (disc->sessions[i].number == t->session)
 			base = pl_sheet_session_start(disc, i);
-	pl_str_addf(s, "[TRACK %" PRIu32 "]\r\nMODE=%d\r\n", t->number,
-		    t->mode == PLATTER_TRACK_MODE1   ? 1
-		    : t->mode == PLATTER_TRACK_MODE2 ? 2
-						     : 0);
+	pl_str_addf(s, "[TRACK %" PRIu32 "]\r\nMODE=%u\r\n", t->number, mode_number(t->mode));
 	if (t->isrc[0])
 		pl_str_addf(s, "ISRC=%s\r\n", t->isrc);
 	if (first < t->start)
@@ -120,6 +123,16 @@ add_packs(struct pl_str *s, const uint8_t *packs, size_t n)
 	}
 }
 
+/* That of the session's first track, as MODE= of a track has it. */
+static unsigned
+pregap_mode(const struct pl_disc *disc, const struct platter_session *session)
+{
+	for (size_t i = 0; i < disc->info.nr_tracks; i++)
+		if (disc->tracks[i].number == session->first_track)
+			return mode_number(disc->tracks[i].mode);
+	return 0;
+}
+
 static int
 finish_ccd(struct pl_sheet_writer *w, struct platter_error *err)
 {
@@ -141,9 +154,8 @@ finish_ccd(struct pl_sheet_writer *w, struct platter_error *err)
 	if (d->mcn[0])
 		pl_str_addf(&s, "CATALOG=%s\r\n", d->mcn);
 	for (size_t i = 0; i < d->nr_sessions; i++)
-		pl_str_addf(&s, "[Session %" PRIu32 "]\r\nPreGapMode=%d\r\nPreGapSubC=0\r\n",
-			    d->sessions[i].number,
-			    d->tracks[0].mode == PLATTER_TRACK_AUDIO ? 0 : 1);
+		pl_str_addf(&s, "[Session %" PRIu32 "]\r\nPreGapMode=%u\r\nPreGapSubC=0\r\n",
+			    d->sessions[i].number, pregap_mode(w->disc, &d->sessions[i]));
 	for (size_t i = 0; i < d->nr_sessions; i++)
 		add_session(&s, w->disc, &d->sessions[i], &number);
 	for (size_t i = 0; i < d->nr_tracks; i++)
