@@ -52,8 +52,11 @@ flac_of(struct pl_disk *disk)
 struct decoding {
 	struct pl_disk *file;
 	uint64_t at;
+	uint64_t first; /* sample that is decoded into the first bytes */
 	uint8_t *out;
 	size_t wanted, have; /* bytes */
+	unsigned frames;     /* that one call decoded */
+	bool failed;
 };
 
 static FLAC__StreamDecoderReadStatus
@@ -115,7 +118,10 @@ on_write(const FLAC__StreamDecoder *decoder, const FLAC__Frame *frame,
 	struct decoding *d = closure;
 
 	(void)decoder;
-	if (frame->header.channels != 2 || frame->header.bits_per_sample != 16)
+	d->frames++;
+	/* Other samples than the next would stand where those belong that are missing. */
+	if (frame->header.channels != 2 || frame->header.bits_per_sample != 16 ||
+	    frame->header.number.sample_number != d->first + d->have / BYTES_PER_SAMPLE)
 		return FLAC__STREAM_DECODER_WRITE_STATUS_ABORT;
 	for (unsigned i = 0; i < frame->header.blocksize && d->have < d->wanted; i++) {
 		put_le16(d->out + d->have, (uint16_t)samples[0][i]);
@@ -125,15 +131,16 @@ on_write(const FLAC__StreamDecoder *decoder, const FLAC__Frame *frame,
 	return FLAC__STREAM_DECODER_WRITE_STATUS_CONTINUE;
 }
 
-/* What is wrong shows in what is missing. */
+/* libFLAC goes on with silence, or with the frame behind what is damaged. */
 static void
 on_error(const FLAC__StreamDecoder *decoder, FLAC__StreamDecoderErrorStatus status, void *closure)
 {
-	(void)decoder, (void)status, (void)closure;
+	(void)decoder, (void)status;
+	((struct decoding *)closure)->failed = true;
 }
 
 static bool
-decode_samples(FLAC__StreamDecoder *decoder, struct decoding *d, uint64_t first)
+decode_samples(FLAC__StreamDecoder *decoder, struct decoding *d)
 {
 	if (FLAC__stream_decoder_init_stream(decoder, on_read, on_seek, on_tell, on_length, on_eof,
 					     on_write, NULL, on_error,
@@ -141,12 +148,14 @@ decode_samples(FLAC__StreamDecoder *decoder, struct decoding *d, uint64_t first)
 		return false;
 	if (!FLAC__stream_decoder_process_until_end_of_metadata(decoder))
 		return false;
-	if (first && !FLAC__stream_decoder_seek_absolute(decoder, first))
+	if (d->first && !FLAC__stream_decoder_seek_absolute(decoder, d->first))
 		return false;
 	while (d->have < d->wanted) {
 		size_t before = d->have;
 
-		if (!FLAC__stream_decoder_process_single(decoder))
+		d->frames = 0;
+		/* In place of frames that are missing libFLAC 1.4 gives silence before the next. */
+		if (!FLAC__stream_decoder_process_single(decoder) || d->failed || d->frames > 1)
 			return false;
 		if (d->have == before && FLAC__stream_decoder_get_state(decoder) !=
 						 FLAC__STREAM_DECODER_SEARCH_FOR_FRAME_SYNC)
@@ -162,20 +171,23 @@ flac_decode(const struct pl_decoder *decoder, const uint8_t *in, size_t in_size,
 {
 	const struct flac *f =
 		(const void *)((const char *)decoder - offsetof(struct flac, decoder));
-	struct decoding d = { .file = f->file, .out = out, .wanted = out_size };
+	struct decoding d = { .file = f->file,
+			      .first = chunk_offset / BYTES_PER_SAMPLE,
+			      .out = out,
+			      .wanted = out_size };
 	FLAC__StreamDecoder *libflac = FLAC__stream_decoder_new();
 	bool good;
 
 	(void)in, (void)in_size;
 	if (!libflac)
 		return pl_no_memory(err);
-	good = decode_samples(libflac, &d, chunk_offset / BYTES_PER_SAMPLE);
+	good = decode_samples(libflac, &d);
 	FLAC__stream_decoder_delete(libflac);
 	if (!good)
 		return pl_corrupt(err, PLATTER_NO_OFFSET,
 				  "FLAC: of the sound at sample %" PRIu64
 				  " only %zu of %zu bytes can be decoded",
-				  chunk_offset / BYTES_PER_SAMPLE, d.have, out_size);
+				  d.first, d.have, out_size);
 	return 0;
 }
 

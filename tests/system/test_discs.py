@@ -290,6 +290,29 @@ def test_sound():
     platter("convert", f"{cue}?disk=1", path("data.wav"), status=3)
 
 
+def test_damaged_sound():
+    """A damaged frame of a FLAC file is an error, and so is one that is missing: nothing stands in for it."""
+    with open(path("a.bin"), "wb") as f:
+        f.write(sectors(300, "sound"))
+    with open(path("a.cue"), "w", encoding="ascii") as f:
+        f.write('FILE "a.bin" BINARY\n TRACK 01 AUDIO\n  INDEX 01 00:00:00\n')
+    platter("convert", "-q", path("a.cue") + "?disk=1", path("a.flac"))
+    with open(path("a.flac"), "rb") as f:
+        whole = f.read()
+    frames = [m.start() for m in re.finditer(rb"\xff\xf8\xc9[\x18\x88\x98\xa8]", whole)]
+    expect(len(frames) >= 300 * 588 // 4096, "frames are not found")
+    damaged = {
+        "a flipped bit": whole[:frames[20] + 5000] + bytes([whole[frames[20] + 5000] ^ 1]) + whole[frames[20] + 5001:],
+        "a frame that is missing": whole[:frames[20]] + whole[frames[21]:],
+        "a frame twice": whole[:frames[21]] + whole[frames[20]:]}
+    for what, data in damaged.items():
+        with open(path("b.flac"), "wb") as f:
+            f.write(data)
+        r = platter("verify", path("b.flac"), status=1)
+        expect("can be decoded" in r.text + r.errors, f"{what}: {r}")
+        platter("cat", path("b.flac"), status=3)
+
+
 def test_damage():
     """ECC corrects what it can; what it cannot is bad in the map, in verify and in every copy."""
     need_tool("xorriso")
