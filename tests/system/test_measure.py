@@ -115,13 +115,13 @@ def test_full():
     sparse = lib.make_raw("sparse", 33 * MIB + 1536, [(MIB, b"x")])
     for format, options in every_way():
         length = created(raw, format, options)
-        # The map of a CHD is coded by what becomes of each hunk, and noise is not always the same.
-        off = 16 if format == "chd" else 0
+        # The last hunk of a CHD is filled up with zeros, which compress more or less.
+        off = 16 * KIB if format == "chd" and "codecs=none" not in options else 0
         for source in (raw, sparse):
             full = measure("-O", format, *options, source)["full"]
-            expect(abs(full - length) <= off, f"{format} {options}, {source}: full is {full}, expected {length}")
+            expect(0 <= full - length <= off, f"{format} {options}, {source}: full is {full}, expected {length}")
         full = measure("-O", format, *options, "--size", str(33 * MIB + 1536))["full"]
-        expect(abs(full - length) <= off, f"{format} {options}: full is {full}, expected {length}")
+        expect(0 <= full - length <= off, f"{format} {options}: full is {full}, expected {length}")
 
 
 def test_empty():

@@ -159,9 +159,11 @@ chd_place_chunk(struct pl_writer *w, uint64_t offset, const struct pl_encoded *c
 
 	(void)offset;
 	*ret_at = PL_NOWHERE;
-	/* Of a chunk that is only measured, the length alone is known. */
-	if (!chunk->note[NOTE_KNOWN] && chunk->length == c->plan.hunk_size)
+	/* Of a chunk that is only measured, what becomes of the zeros at its end is not known. */
+	if (!chunk->note[NOTE_KNOWN]) {
 		run.type = MAP_STORED;
+		run.length = c->plan.hunk_size;
+	}
 	if (chunk->note[NOTE_KNOWN])
 		same = pl_chd_seen(&c->seen, chunk->note + NOTE_SHA1, hunk);
 	if (same != hunk)
@@ -172,7 +174,7 @@ chd_place_chunk(struct pl_writer *w, uint64_t offset, const struct pl_encoded *c
 	if (r < 0)
 		return r;
 	*ret_at = c->frontier;
-	c->frontier += chunk->length;
+	c->frontier += run.length;
 	c->nr_hunks++;
 	return 0;
 }
