@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* test-chd.c - CHD: images in view with one field broken, every codec both ways, and Huffman codes */
+#include "chd/chd.h"
 #include "chd/huffman.h"
 #include "checksums.h"
 #include "images.h"
@@ -397,4 +398,35 @@ TEST(huffman_codes_are_read_as_they_are_written)
 		pl_bits_read(&bits, 32);
 		EXPECT(bits.overrun);
 	}
+}
+
+/* 2^44 units of 2^20 bytes are 2^64 bytes: nothing is left of it in 64 bits. */
+TEST(a_reference_past_any_parent_is_refused)
+{
+	PL_AUTOUNREF struct pl_disk *disk = NULL, *file = NULL;
+	struct pl_open_request request = { .flags = PLATTER_OPEN_NO_BACKING };
+	struct pl_huffman code = { .nr = 16, .max_bits = 8 };
+	uint32_t counts[16] = { [MAP_PARENT] = 1, [MAP_PARENT_NEXT] = 1 };
+	struct pl_bit_sink sink;
+	uint8_t entry[12] = { 0 };
+	struct pl_extent e;
+
+	make_header(1u << 20, 1u << 20, 1u << 20, CMAP, 0);
+	memcpy(image + 16, "zlib", 4);
+	memset(image + 104, 0x5a, 20);
+	pl_huffman_build(&code, counts);
+	pl_bit_sink_init(&sink, image + CMAP + 16, CMAP_END - CMAP - 16);
+	pl_huffman_write_runs(&code, &sink);
+	pl_huffman_encode(&code, &sink, MAP_PARENT);
+	pl_bit_sink_put(&sink, 1ull << 44, 45);
+	put_be32(image + CMAP, (uint32_t)(pl_bit_sink_flush(&sink) - image) - CMAP - 16);
+	put_be32(entry, MAP_PARENT << 24);
+	put_be16(entry + 4, 1u << 12);
+	put_be16(image + CMAP + 10, pl_crc16_ccitt(0xffff, entry, sizeof entry));
+	image[CMAP + 14] = 45;
+	EXPECT_OK(pl_memory_new(image, CMAP_END, "child", &file, &err));
+	request.file = file;
+	EXPECT_OK(pl_format_by_name("chd")->open(&request, &disk, &err));
+	EXPECT_EQ(pl_map(disk, 0, HUNK, &e, &err), -EUCLEAN);
+	EXPECT_EQ(err.offset, CMAP);
 }

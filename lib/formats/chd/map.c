@@ -354,6 +354,20 @@ endless(const struct chd *c, uint64_t index, struct platter_error *err)
 			  MAX_REFERENCES);
 }
 
+/* Units of the parent as bytes of it. */
+static int
+refer_to_parent(const struct chd *c, uint64_t index, uint64_t unit, struct hunk *ret,
+		struct platter_error *err)
+{
+	if (unit > INT64_MAX / c->unit_size)
+		return pl_corrupt(err, c->map.offset,
+				  "hunk %" PRIu64 " is said to be unit %" PRIu64
+				  " of the parent, of %" PRIu32 " bytes",
+				  index, unit, c->unit_size);
+	*ret = (struct hunk){ .kind = HUNK_PARENT, .offset = unit * c->unit_size };
+	return 0;
+}
+
 static int
 look_compressed(struct chd *c, uint64_t index, struct hunk *ret, struct platter_error *err)
 {
@@ -371,6 +385,8 @@ look_compressed(struct chd *c, uint64_t index, struct hunk *ret, struct platter_
 			index = value;
 			continue;
 		}
+		if (run->type == MAP_PARENT)
+			return refer_to_parent(c, index, value, ret, err);
 		*ret = (struct hunk){ .kind = HUNK_CODEC,
 				      .codec = (uint8_t)run->type,
 				      .offset = value,
@@ -381,8 +397,6 @@ look_compressed(struct chd *c, uint64_t index, struct hunk *ret, struct platter_
 			ret->kind = HUNK_STORED;
 			ret->length = c->hunk_size;
 		}
-		if (run->type == MAP_PARENT)
-			*ret = (struct hunk){ .kind = HUNK_PARENT, .offset = value * c->unit_size };
 		return 0;
 	}
 	return endless(c, asked, err);
