@@ -430,3 +430,13 @@ TEST(a_reference_past_any_parent_is_refused)
 	EXPECT_EQ(pl_map(disk, 0, HUNK, &e, &err), -EUCLEAN);
 	EXPECT_EQ(err.offset, CMAP);
 }
+
+/* Bits that alternate between references are runs of 16 bytes each in memory. */
+TEST(a_map_of_too_many_runs_is_refused)
+{
+	struct hunk_map m = { .nr = MAX_RUNS, .capacity = MAX_RUNS };
+	const struct hunk_run run = { .first = MAX_RUNS, .type = MAP_SELF };
+
+	EXPECT_EQ(pl_chd_map_add(&m, &run, &err), -EFBIG);
+	EXPECT_STR(err.message, "a map of more than 67108864 runs");
+}

@@ -200,6 +200,12 @@ struct hunk_run {
 	uint64_t value : 48, crc : 16;  /* offset; hunk; unit */
 };
 
+/*
+ * 1 GiB of them, 256 GiB in hunks of 4 KiB of which none is as another.  Those of references take a
+ * few bits of the file each.
+ */
+#define MAX_RUNS (1u << 26)
+
 struct hunk_map {
 	struct hunk_run *runs; /* of a compressed map */
 	size_t nr, capacity;
@@ -208,7 +214,7 @@ struct hunk_map {
 	uint16_t crc;                /* that a compressed map should have */
 };
 
-/* Add a run behind the others. */
+/* Add a run behind the others.  -EFBIG: there are MAX_RUNS already. */
 int pl_chd_map_add(struct hunk_map *m, const struct hunk_run *run, struct platter_error *err);
 /* The same of references, unless the last run goes on with them. */
 int pl_chd_map_add_references(struct hunk_map *m, uint64_t hunk, uint32_t type, uint64_t value,

@@ -50,9 +50,20 @@ enum {
 /* Larger maps are summed up by check() alone. */
 #define MAX_HUNKS_SUMMED (1u << 24)
 
+static int
+too_many_runs(struct platter_error *err)
+{
+	int r = pl_over_limit(err, PLATTER_NO_OFFSET, "a map of more than %u runs", MAX_RUNS);
+
+	pl_hint(err, "the same disk has fewer in larger hunks: -o hunk=64K");
+	return r;
+}
+
 int
 pl_chd_map_add(struct hunk_map *m, const struct hunk_run *run, struct platter_error *err)
 {
+	if (m->nr == MAX_RUNS)
+		return too_many_runs(err);
 	if (m->nr == m->capacity) {
 		size_t capacity = m->capacity ? m->capacity * 2 : 64;
 		struct hunk_run *runs = pl_realloc_array(m->runs, capacity, sizeof *runs);
@@ -120,6 +131,8 @@ add_types(struct map_reader *r, uint32_t type, uint64_t nr, struct platter_error
 		last->nr += (uint32_t)nr;
 		return 0;
 	}
+	if (r->nr == MAX_RUNS)
+		return too_many_runs(err);
 	if (r->nr == r->capacity) {
 		size_t capacity = r->capacity ? r->capacity * 2 : 256;
 		struct type_run *types = pl_realloc_array(r->types, capacity, sizeof *types);
