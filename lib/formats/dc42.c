@@ -184,8 +184,9 @@ dc42_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_er
 			sum += get_be16(buf + i);
 			sum = sum >> 1 | sum << 31;
 		}
-		if (findings->go_on && !findings->go_on(findings, n))
-			return pl_fail(err, -ECANCELED, "stopped");
+		r = pl_check_goes_on(findings, n, err);
+		if (r < 0)
+			return r;
 	}
 	if (sum != want)
 		pl_found(findings, PLATTER_DAMAGE, DATA_SUM,

@@ -111,12 +111,13 @@ report(struct check *c)
 	c->nr = 0;
 }
 
-static void
-check_run(struct check *c)
+static int
+check_run(struct check *c, struct platter_error *err)
 {
 	uint64_t nr;
+	int r = 0;
 
-	for (c->first = 0; c->first < c->run->nr; c->first += nr) {
+	for (c->first = 0; c->first < c->run->nr && r == 0; c->first += nr) {
 		nr = PL_MIN((uint64_t)PIECE * NR_PIECES, c->run->nr - c->first);
 		pl_parallel((size_t)pl_div_round_up(nr, PIECE), check_piece, c);
 		for (uint64_t i = 0; i < nr; i++) {
@@ -129,13 +130,16 @@ check_run(struct check *c)
 			c->state = c->states[i];
 			c->nr++;
 		}
+		r = pl_check_goes_on(c->findings, nr * PL_SECTOR_DATA, err);
 	}
+	return r;
 }
 
 int
 pl_disc_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_error *err)
 {
 	struct check *c = calloc(1, sizeof *c);
+	int r = 0;
 
 	if (!c)
 		return pl_no_memory(err);
@@ -145,12 +149,12 @@ pl_disc_check(struct pl_disk *disk, struct pl_findings *findings, struct platter
 		pl_found(findings, PLATTER_DAMAGE, PLATTER_NO_OFFSET,
 			 "%" PRIu64 " sectors that the tracks should have are not stored",
 			 c->disc->nr_missing);
-	for (size_t i = 0; i < c->disc->nr_runs; i++) {
+	for (size_t i = 0; i < c->disc->nr_runs && r == 0; i++) {
 		c->run = &c->disc->runs[i];
 		if (pl_disc_run_has_edc(c->disc, c->run))
-			check_run(c);
+			r = check_run(c, err);
 	}
 	report(c);
 	free(c);
-	return 0;
+	return r;
 }

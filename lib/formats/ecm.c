@@ -464,8 +464,9 @@ ecm_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_err
 		if (r < 0)
 			return r;
 		edc = pl_sector_edc(edc, piece, n);
-		if (findings->go_on && !findings->go_on(findings, n))
-			return pl_fail(err, -ECANCELED, "stopped");
+		r = pl_check_goes_on(findings, n, err);
+		if (r < 0)
+			return r;
 	}
 	findings->data_read = true;
 	if (edc != e->edc)

@@ -152,6 +152,8 @@ struct pl_findings {
 };
 void pl_found(struct pl_findings *findings, enum platter_severity severity, uint64_t offset,
 	      const char *format, ...) PL_PRINTF(4, 5);
+/* Tell findings->go_on, if there is one, what was read.  -ECANCELED: do not go on. */
+int pl_check_goes_on(struct pl_findings *findings, uint64_t bytes, struct platter_error *err);
 
 /*
  * What can be done to an open, writable image besides writing to it (and pl_resize()).  NULL:

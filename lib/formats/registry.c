@@ -176,6 +176,14 @@ pl_found(struct pl_findings *findings, enum platter_severity severity, uint64_t 
 	findings->found(findings, severity, offset, message);
 }
 
+int
+pl_check_goes_on(struct pl_findings *findings, uint64_t bytes, struct platter_error *err)
+{
+	if (!findings->go_on || findings->go_on(findings, bytes))
+		return 0;
+	return pl_fail(err, -ECANCELED, "stopped");
+}
+
 const char *
 pl_create_option(const struct pl_create_request *request, const char *key)
 {

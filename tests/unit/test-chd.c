@@ -440,3 +440,36 @@ TEST(a_map_of_too_many_runs_is_refused)
 	EXPECT_EQ(pl_chd_map_add(&m, &run, &err), -EFBIG);
 	EXPECT_STR(err.message, "a map of more than 67108864 runs");
 }
+
+struct watched {
+	struct pl_findings findings;
+	uint64_t read;
+	bool stop;
+};
+
+static bool
+watch(struct pl_findings *findings, uint64_t bytes)
+{
+	struct watched *w = pl_container_of(findings, struct watched, findings);
+
+	w->read += bytes;
+	return !w->stop;
+}
+
+TEST(whoever_checks_a_chd_is_told_what_was_read_and_may_stop)
+{
+	struct watched w = { .findings = { .found = tell, .go_on = watch } };
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+	size_t n = make_old(3);
+
+	memset(image + V3_SHA1, 0x5a, SHA1_BYTES);
+	EXPECT_OK(try_bytes(image, n, "chd", &disk));
+	EXPECT_OK(pl_format_of(disk)->check(disk, &w.findings, &err));
+	EXPECT_EQ(w.read, 5 * HUNK);
+	EXPECT(w.findings.data_read);
+	EXPECT_EQ(w.findings.count[PLATTER_DAMAGE], 1);
+	w.findings.data_read = false;
+	w.stop = true;
+	EXPECT_EQ(pl_format_of(disk)->check(disk, &w.findings, &err), -ECANCELED);
+	EXPECT(!w.findings.data_read);
+}

@@ -1032,3 +1032,36 @@ TEST(a_file_of_slashes_is_probed_within_its_bounds)
 	memset(head, '/', PL_PROBE_HEAD);
 	EXPECT_EQ(pl_format_by_name("toc")->probe(&probe), 0);
 }
+
+struct watched {
+	struct pl_findings findings;
+	uint64_t read;
+	bool stop;
+};
+
+static bool
+watch(struct pl_findings *findings, uint64_t bytes)
+{
+	struct watched *w = pl_container_of(findings, struct watched, findings);
+
+	w->read += bytes;
+	return !w->stop;
+}
+
+/* Sound has nothing to be checked by. */
+TEST(whoever_checks_a_disc_is_told_what_was_read_and_may_stop)
+{
+	const struct file files[] = { { "1.bin", data_raw, sizeof data_raw },
+				      { "2.bin", sound, sizeof sound } };
+	static const char sheet[] = "FILE 1.bin BINARY\nTRACK 1 MODE1/2352\nINDEX 1 0:0:0\n"
+				    "FILE 2.bin BINARY\nTRACK 2 AUDIO\nINDEX 1 0:0:0\n";
+	struct watched w = { .findings = { .found = count_finding, .go_on = watch } };
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+
+	make_files();
+	EXPECT_OK(open_sheet("cue", sheet, files, 2, NULL, &disk));
+	EXPECT_OK(pl_disc_check(disk, &w.findings, &err));
+	EXPECT_EQ(w.read, sizeof data_user);
+	w.stop = true;
+	EXPECT_EQ(pl_disc_check(disk, &w.findings, &err), -ECANCELED);
+}

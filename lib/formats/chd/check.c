@@ -25,6 +25,7 @@
 
 struct summing {
 	struct chd *c;
+	struct pl_findings *findings;
 	EVP_MD_CTX *sha1;
 	uint8_t *buffers[NR_BUFFERS];
 	uint64_t offset;  /* of what is read now, into buffers[reading] */
@@ -59,9 +60,14 @@ work(void *closure, size_t index)
 static int
 sum_up(struct summing *s, struct platter_error *err)
 {
+	int r;
+
 	for (s->offset = 0; s->offset < s->c->disk.size || s->summed; s->offset += s->n) {
 		s->n = (size_t)PL_MIN(NR_SLICES * SLICE, s->c->disk.size - s->offset);
 		pl_parallel(NR_SLICES + 1, work, s);
+		r = pl_check_goes_on(s->findings, s->n, err);
+		if (r < 0)
+			return r;
 		for (int i = 0; i < NR_SLICES; i++) {
 			if (s->results[i] == -EUCLEAN)
 				return 1;
@@ -80,9 +86,10 @@ sum_up(struct summing *s, struct platter_error *err)
 }
 
 static int
-sum_data(struct chd *c, uint8_t ret[static SHA1_BYTES], struct platter_error *err)
+sum_data(struct chd *c, struct pl_findings *findings, uint8_t ret[static SHA1_BYTES],
+	 struct platter_error *err)
 {
-	struct summing s = { .c = c, .sha1 = EVP_MD_CTX_new() };
+	struct summing s = { .c = c, .findings = findings, .sha1 = EVP_MD_CTX_new() };
 	size_t room = (size_t)PL_MIN(NR_SLICES * SLICE, PL_MAX(c->disk.size, (uint64_t)1));
 	int r = 0;
 
@@ -138,9 +145,11 @@ pl_chd_check(struct pl_disk *disk, struct pl_findings *findings, struct platter_
 			 c->disk.size, c->file->size);
 		return 0;
 	}
-	r = sum_data(c, data, err);
+	r = sum_data(c, findings, data, err);
 	if (r)
 		return r < 0 ? r : 0;
+	/* Of a disc other disks are made, whose sectors may be bad by their EDC. */
+	findings->data_read = disk == &c->disk;
 	compare(c, c->data_sha1, data, "the data", findings);
 	if (c->whole_sha1 == c->data_sha1)
 		return 0;

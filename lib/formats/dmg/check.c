@@ -267,9 +267,7 @@ settle(struct check *c, struct platter_error *err)
 		r = add_to_fork(c, p, err);
 		free(PL_STEAL(p->err));
 	}
-	if (r == 0 && c->findings->go_on && !c->findings->go_on(c->findings, read))
-		r = pl_fail(err, -ECANCELED, "stopped");
-	return r;
+	return r < 0 ? r : pl_check_goes_on(c->findings, read, err);
 }
 
 static int
