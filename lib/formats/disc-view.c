@@ -681,17 +681,35 @@ pl_disc_open(struct pl_disc *disc, const struct pl_disk_ops *ops,
 	return 0;
 }
 
+/* A view of the whole disc that is of no format. */
+static int
+whole_disc(struct pl_disc *disc, enum view_kind kind, const char *name, struct pl_disk **ret,
+	   struct platter_error *err)
+{
+	static const struct pl_disk_ops ops = PL_DISC_OPS("disc");
+	struct view *v;
+	int r = view_new(pl_disc_ref(disc), &ops, kind, name, &v, err);
+
+	if (r < 0)
+		return r;
+	if (kind == VIEW_USER)
+		span_data(v);
+	else
+		span_raw(v);
+	*ret = &v->disk;
+	return 0;
+}
+
 int
 pl_disc_raw(struct pl_disc *disc, bool with_sub, const char *name, struct pl_disk **ret,
 	    struct platter_error *err)
 {
-	static const struct pl_disk_ops ops = PL_DISC_OPS("disc");
-	struct view *v;
-	int r = view_new(pl_disc_ref(disc), &ops, with_sub ? VIEW_SUB : VIEW_RAW, name, &v, err);
+	return whole_disc(disc, with_sub ? VIEW_SUB : VIEW_RAW, name, ret, err);
+}
 
-	if (r < 0)
-		return r;
-	span_raw(v);
-	*ret = &v->disk;
-	return 0;
+int
+pl_disc_user(struct pl_disc *disc, const char *name, struct pl_disk **ret,
+	     struct platter_error *err)
+{
+	return whole_disc(disc, VIEW_USER, name, ret, err);
 }

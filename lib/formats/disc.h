@@ -160,6 +160,10 @@ int pl_disc_raw(struct pl_disc *disc, bool with_sub, const char *name, struct pl
 		struct platter_error *err);
 int64_t pl_disc_position(const struct pl_disc *disc, int64_t lba);
 
+/* The disc's data, as it opens without ?disk=: 2048 bytes a sector. */
+int pl_disc_user(struct pl_disc *disc, const char *name, struct pl_disk **ret,
+		 struct platter_error *err);
+
 /* A disc of one data track, mode 1, whose user data is `data`. */
 int pl_disc_of_data(struct pl_disk *data, struct pl_disc **ret, struct platter_error *err);
 

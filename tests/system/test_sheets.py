@@ -312,12 +312,49 @@ def test_data_becomes_a_disc():
         platter("verify", "-q", path(f"a.{kind}"))
 
 
+def test_dvds():
+    """What does not fit on a CD, or comes from a DVD, is written as one: its data as it is, and what says so."""
+    big, small = path("big.iso"), lib.noise(2048 * 300)
+    with open(big, "wb") as f:
+        f.truncate(2048 * 460000)
+        f.seek(2048 * 459999)
+        f.write(lib.noise(2048))
+    platter("convert", "-q", "--no-sync", big, path("big.mds"))
+    with open(path("big.mds"), "rb") as f:
+        ours = f.read()
+    theirs = mds_dvd(["big.mdf"], [460000])
+    expect_equal(ours[112], 2, "mode of a DVD's track")
+    expect(ours[:112] + theirs[112:113] + ours[113:] == theirs, "the sheet differs")
+    run(["cmp", path("big.mdf"), big])
+    platter("convert", "-q", "--no-sync", big, path("big.nrg"))
+    platter("compare", path("big.nrg"), path("big.mds"))
+    write("small.mdf", small)
+    write("small.mds", mds_dvd(["small.mdf"], [300]))
+    for a, b in (("small.mds", "a.nrg"), ("a.nrg", "b.mds"), ("b.mds", "c.mds")):
+        platter("convert", "-q", "--no-sync", path(a), path(b))
+        found = info(path(b))
+        expect_equal((found["medium"], [t["start"] for t in found["tracks"]], found["sessions"][0]["end"]), ("DVD", [0], 300), b)
+        expect(platter("cat", path(b)).out == small, f"{b} has other data")
+        platter("verify", "-q", path(b))
+    with open(path("a.nrg"), "rb") as f:
+        expect(f.read(len(small)) == small, "the data is not at the beginning")
+
+
+def test_cd_info_reads_our_dvd():
+    """libcdio finds the track of a DVD in an image of ours."""
+    need_tool("cd-info")
+    write("small.mdf", bytes(2048 * 300))
+    write("small.mds", mds_dvd(["small.mdf"], [300]))
+    platter("convert", "-q", "--no-sync", path("small.mds"), path("a.nrg"))
+    expect_equal(listed_tracks(path("a.nrg"))[0], {1: (0, "data"), 170: (300, "leadout")}, "tracks")
+
+
 def test_dvds_are_not_written():
     """What does not fit into the times of a CD is refused before anything is written."""
     big = path("big.iso")
     with open(big, "wb") as f:
         f.truncate(2048 * 460000)
-    for kind in ("ccd", "mds", "nrg", "cue", "toc"):
+    for kind in ("ccd", "cue", "toc"):
         said = platter("convert", "-q", big, path(f"big.{kind}"), status=3).errors
         expect("is for CDs" in said, f"said {said!r}")
         expect(not os.path.exists(path(f"big.{kind}")), "a file was left")

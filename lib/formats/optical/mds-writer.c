@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* mds-writer.c - Alcohol 120%'s images of CDs: writing; mds.h has the layout */
+/* mds-writer.c - Alcohol 120%'s images: writing; mds.h has the layout */
 #include "mds.h"
 
 enum {
@@ -139,6 +139,17 @@ add_name(struct tables *t, size_t *ret_n, struct platter_error *err)
 	return 0;
 }
 
+static void
+put_header(uint8_t *bytes, unsigned medium, size_t nr_sessions)
+{
+	memcpy(bytes, MDS_MAGIC, 16);
+	bytes[MDS_VERSION] = 1;
+	bytes[MDS_VERSION + 1] = 3;
+	put_le16(bytes + MDS_MEDIUM, (uint16_t)medium);
+	put_le16(bytes + MDS_NR_SESSIONS, (uint16_t)nr_sessions);
+	put_le32(bytes + MDS_SESSIONS, MDS_HEADER);
+}
+
 static int
 finish_mds(struct pl_sheet_writer *w, struct platter_error *err)
 {
@@ -157,13 +168,45 @@ finish_mds(struct pl_sheet_writer *w, struct platter_error *err)
 	if (!bytes)
 		return pl_no_memory(err);
 	t.bytes = bytes;
-	memcpy(bytes, MDS_MAGIC, 16);
-	bytes[MDS_VERSION] = 1;
-	bytes[MDS_VERSION + 1] = 3;
-	put_le16(bytes + MDS_NR_SESSIONS, (uint16_t)d->nr_sessions);
-	put_le32(bytes + MDS_SESSIONS, MDS_HEADER);
+	put_header(bytes, 0, d->nr_sessions);
 	for (size_t i = 0; i < d->nr_sessions; i++)
 		add_session(&t, &d->sessions[i]);
+	r = add_name(&t, &n, err);
+	return r < 0 ? r : pl_write(w->sheet, bytes, n, 0, err);
+}
+
+/* One session with one block, and none of points, which a DVD has not. */
+static int
+finish_dvd(struct pl_sheet_writer *w, struct platter_error *err)
+{
+	struct tables t = { .w = w, .session = MDS_HEADER };
+	uint32_t nr = (uint32_t)(w->writer.size / PL_SECTOR_DATA);
+	PL_AUTOFREE uint8_t *bytes = NULL;
+	uint8_t *s, *b;
+	size_t n;
+	int r;
+
+	t.block = t.session + MDS_SESSION;
+	t.footer = t.block + MDS_BLOCK;
+	t.name = t.footer + MDS_FOOTER;
+	bytes = calloc(1, t.name + 2 * strlen(w->data_name) + 2);
+	if (!bytes)
+		return pl_no_memory(err);
+	t.bytes = bytes;
+	put_header(bytes, MDS_MEDIUM_DVD, 1);
+	s = bytes + t.session;
+	put_le32(s + MDS_SESSION_END, nr);
+	put_le16(s + MDS_SESSION_NUMBER, 1);
+	put_le16(s + MDS_FIRST_TRACK, 1);
+	put_le16(s + MDS_LAST_TRACK, 1);
+	put_le32(s + MDS_BLOCKS, (uint32_t)t.block);
+	s[MDS_NR_BLOCKS] = 1;
+	b = add_block(&t, PL_CONTROL_DATA, 1);
+	b[MDS_MODE] = MDS_MODE_DVD;
+	put_le32(b + MDS_EXTRA, nr);
+	put_le16(b + MDS_SECTOR_BYTES, PL_SECTOR_DATA);
+	put_le32(b + MDS_NR_FILES, 1);
+	put_le32(b + MDS_FOOTERS, (uint32_t)t.footer);
 	r = add_name(&t, &n, err);
 	return r < 0 ? r : pl_write(w->sheet, bytes, n, 0, err);
 }
@@ -172,7 +215,7 @@ int
 pl_mds_create(const struct pl_create_request *request, struct pl_writer **ret,
 	      struct platter_error *err)
 {
-	int r = pl_sheet_needs_cd(request, "mds", err);
-
-	return r < 0 ? r : pl_sheet_writer_new(request, "mdf", finish_mds, ret, err);
+	if (pl_sheet_is_dvd(request->disc))
+		return pl_sheet_writer_new_dvd(request, "mds", "mdf", finish_dvd, ret, err);
+	return pl_sheet_writer_new(request, "mdf", finish_mds, ret, err);
 }

@@ -24,7 +24,8 @@
  *	    20     4  where its blocks are
  *
  *	offset  size  block of 80 bytes: of a track, or of points A0 to A2
- *	     0     1  mode: A9 audio, AA mode 1, AB mode 2, AC form 1, AD form 2; the low bits count
+ *	     0     1  mode: A9 audio, AA mode 1, AB mode 2, AC form 1, AD form 2, 02 DVD; the low bits
+ *		      count
  *	     1     1  subchannel: 0 none, 8: 96 bytes, interleaved
  *	     2     1  ADR and control
  *	     4     1  point; 9: 3 minute, second, frame of it
@@ -84,6 +85,7 @@ enum {
 	MDS_FOOTER = 16,
 
 	MDS_MEDIUM_DVD = 0x10,
+	MDS_MODE_DVD = 0x02,
 	MDS_SUB_RAW96 = 8,
 };
 

@@ -14,6 +14,8 @@ enum {
 	TOC_DATA = 0x0001,
 	TOC_XA = 0x2001,
 	MEDIUM_CD = 1,
+	MEDIUM_DVD = 0x1c, /* -R and -RW, +R and +RW, -RAM */
+	COOKED = 0,        /* mode of a track at once */
 };
 
 static void
@@ -196,21 +198,52 @@ write_pregap(struct pl_sheet_writer *w, struct platter_error *err)
 	return r;
 }
 
+/* The chunks, and where they are, behind the sectors. */
+static int
+write_chunks(struct pl_sheet_writer *w, struct pl_str *chunks, struct platter_error *err)
+{
+	uint64_t at = w->data_at + w->writer.size;
+
+	pl_str_add(chunks, "NER5");
+	add_be(chunks, at, 8);
+	if (chunks->failed)
+		return pl_no_memory(err);
+	return pl_write(w->data, chunks->text, chunks->length, at, err);
+}
+
+/* A track at once, which stores no pregap: from the first byte of the file on. */
+static int
+finish_dvd(struct pl_sheet_writer *w, struct platter_error *err)
+{
+	struct pl_str s = { 0 }, track = { 0 };
+	int r;
+
+	add_be(&track, 0, 8);
+	add_be(&track, w->writer.size, 8);
+	add_be(&track, COOKED, 4);
+	add_be(&track, 0, 4);
+	add_be(&track, 0, 8);
+	add_chunk(&s, "ETN2", &track);
+	add_number(&s, "SINF", 1);
+	add_number(&s, "MTYP", MEDIUM_DVD);
+	pl_str_add(&s, "END!");
+	add_be(&s, 0, 4);
+	r = write_chunks(w, &s, err);
+	pl_str_done(&track);
+	pl_str_done(&s);
+	return r;
+}
+
 static int
 finish_nrg(struct pl_sheet_writer *w, struct platter_error *err)
 {
-	uint64_t at = w->data_at + w->writer.size;
 	struct pl_str s = { 0 };
 	int r = write_pregap(w, err);
 
 	if (r == 0)
 		r = add_chunks(&s, w->disc, err);
-	pl_str_add(&s, "NER5");
-	add_be(&s, at, 8);
-	if (r == 0 && s.failed)
-		r = pl_no_memory(err);
 	if (r == 0)
-		r = pl_write(w->data, s.text, s.length, at, err);
+		r = write_chunks(w, &s, err);
 	pl_str_done(&s);
 	return r;
 }
@@ -219,10 +252,11 @@ int
 pl_nrg_create(const struct pl_create_request *request, struct pl_writer **ret,
 	      struct platter_error *err)
 {
-	int r = pl_sheet_needs_cd(request, "nrg", err);
+	int r;
 
-	if (r == 0)
-		r = pl_sheet_writer_new(request, NULL, finish_nrg, ret, err);
+	if (pl_sheet_is_dvd(request->disc))
+		return pl_sheet_writer_new_dvd(request, "nrg", NULL, finish_dvd, ret, err);
+	r = pl_sheet_writer_new(request, NULL, finish_nrg, ret, err);
 	if (r == 0)
 		pl_sheet_writer_of(*ret)->data_at = (uint64_t)BEFORE * PL_SECTOR_RAW;
 	return r;

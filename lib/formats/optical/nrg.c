@@ -412,6 +412,9 @@ add_etn_track(struct nrg *nrg, const struct chunk *etn, uint32_t session, size_t
 
 	if (r < 0)
 		return r;
+	/* What is before LBA 0 is no pregap of a DVD. */
+	if (strcmp(nrg->disc->info.medium, "CD") != 0)
+		track.pregap = 0;
 	/* Sectors are counted without the pregaps, which are not stored. */
 	run.lba = (int64_t)get_be32(e + 2 * width + 4) + (int64_t)index * PL_DISC_PREGAP;
 	if (session > 1 && run.lba < nrg->end)

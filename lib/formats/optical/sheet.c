@@ -176,6 +176,7 @@ sheet_free(struct pl_writer *w)
 	struct pl_sheet_writer *sw = pl_sheet_writer_of(w);
 
 	pl_disc_unref(sw->disc);
+	pl_disk_unref(w->source);
 	free(sw->data_name);
 	free(sw);
 }
@@ -245,6 +246,50 @@ pl_sheet_writer_new(const struct pl_create_request *request, const char *extensi
 	return 0;
 }
 
+bool
+pl_sheet_is_dvd(const struct pl_disc *disc)
+{
+	const struct platter_disc *d = &disc->info;
+
+	return strcmp(d->medium, "CD") != 0 ||
+	       d->sessions[d->nr_sessions - 1].end + PL_DISC_PREGAP > MAX_CD_SECTORS;
+}
+
+int
+pl_sheet_writer_new_dvd(const struct pl_create_request *request, const char *format,
+			const char *extension,
+			int (*finish)(struct pl_sheet_writer *w, struct platter_error *err),
+			struct pl_writer **ret, struct platter_error *err)
+{
+	const struct platter_disc *d = &request->disc->info;
+	const struct platter_track *t = d->tracks;
+	struct pl_writer *w;
+	int r;
+
+	if (d->nr_tracks != 1 || t->mode != PLATTER_TRACK_MODE1 || t->start != 0 ||
+	    strcmp(d->medium, "BD") == 0) {
+		r = pl_unsupported(err, PLATTER_NO_OFFSET,
+				   "a %s of %zu tracks and %" PRId64
+				   " sectors is not written as %s, which has CDs, and DVDs of"
+				   " one track of data",
+				   d->medium, d->nr_tracks, d->sessions[d->nr_sessions - 1].end,
+				   format);
+		pl_hint(err, "write its data: as .iso");
+		return r;
+	}
+	r = pl_sheet_writer_new(request, extension, finish, &w, err);
+	if (r < 0)
+		return r;
+	r = pl_disc_user(request->disc, request->source ? request->source->name : "disc",
+			 &w->source, err);
+	if (r < 0) {
+		w->ops->free(w);
+		return r;
+	}
+	*ret = w;
+	return 0;
+}
+
 int
 pl_sheet_needs_cd(const struct pl_create_request *request, const char *format,
 		  struct platter_error *err)
@@ -253,7 +298,7 @@ pl_sheet_needs_cd(const struct pl_create_request *request, const char *format,
 	int64_t end = d->sessions[d->nr_sessions - 1].end;
 	int r;
 
-	if (strcmp(d->medium, "CD") == 0 && end + PL_DISC_PREGAP <= MAX_CD_SECTORS)
+	if (!pl_sheet_is_dvd(request->disc))
 		return 0;
 	r = pl_unsupported(err, PLATTER_NO_OFFSET,
 			   "a %s of %" PRId64 " sectors is not written as %s, which is for CDs",

@@ -61,6 +61,21 @@ int pl_sheet_writer_new(const struct pl_create_request *request, const char *ext
 int pl_sheet_needs_cd(const struct pl_create_request *request, const char *format,
 		      struct platter_error *err);
 
+/*
+ * Is it to be written as a DVD?  That is any disc which says so, or has data beyond what a CD can
+ * have.
+ */
+bool pl_sheet_is_dvd(const struct pl_disc *disc);
+
+/*
+ * Begin one of a DVD, whose user data alone goes into the data file, as pl_sheet_writer_new().
+ * -ENOTSUP: the disc is not a single track of data.
+ */
+int pl_sheet_writer_new_dvd(const struct pl_create_request *request, const char *format,
+			    const char *extension,
+			    int (*finish)(struct pl_sheet_writer *w, struct platter_error *err),
+			    struct pl_writer **ret, struct platter_error *err);
+
 /* The same object, for finish() and formats that have more to set up. */
 struct pl_sheet_writer *pl_sheet_writer_of(struct pl_writer *w);
 
