@@ -178,7 +178,8 @@ open_beside(struct pl_related *related, const char *name, const char *format, bo
 	related->missing = !format || !strcmp(name, "missing.bin");
 	if (related->missing || writable)
 		return pl_fail(err, -ENOENT, "no file '%s'", name);
-	if (strcmp(format, "raw") != 0 && strcmp(format, "wav") != 0 && strcmp(format, "flac") != 0)
+	if (strcmp(format, "raw") != 0 && strcmp(format, "wav") != 0 &&
+	    strcmp(format, "flac") != 0 && strcmp(format, "aiff") != 0)
 		return pl_fail(err, -ENOTSUP, "'%s' is not opened", name);
 	return pl_format_by_name(format)->open(&request, ret, err);
 }

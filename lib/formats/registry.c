@@ -25,6 +25,7 @@
 	X(sectors)      \
 	X(wav)          \
 	X(flac)         \
+	X(aiff)         \
 	X(dmg)          \
 	X(cso)          \
 	X(zso)          \

@@ -290,6 +290,31 @@ def test_sound():
     platter("convert", f"{cue}?disk=1", path("data.wav"), status=3)
 
 
+def test_aiff():
+    """AIFF and AIFF-C files that flac makes are read, alone and named by a cue sheet; MP3 is refused with words."""
+    need_tool("flac")
+    data = sectors(200, "sound")
+    with open(path("a.raw"), "wb") as f:
+        f.write(data)
+    for name, option in (("a.aiff", "--force-aiff-format"), ("b.aifc", "--force-aiff-c-none-format"),
+                         ("c.aifc", "--force-aiff-c-sowt-format")):
+        run(["flac", "-s", "-f", "--force-raw-format", "--endian=little", "--sign=signed", "--channels=2", "--bps=16",
+             "--sample-rate=44100", "-o", path("a.flac"), path("a.raw")])
+        if run(["flac", "-s", "-f", "-d", option, "-o", path(name), path("a.flac")], status=None).status != 0:
+            # Those of before 1.4.3 write AIFF alone.
+            continue
+        expect(platter("cat", path(name)).out == data, f"{name} has other samples")
+        platter("convert", "-q", path(name), path("back.wav"), "--force")
+        expect(platter("cat", path("back.wav")).out == data, f"{name} becomes another WAVE file")
+        with open(path("disc.cue"), "w", encoding="ascii") as f:
+            f.write(f'FILE "{name}" AIFF\n TRACK 01 AUDIO\n  INDEX 01 00:00:00\n TRACK 02 AUDIO\n  INDEX 01 00:01:00\n')
+        expect(platter("cat", path("disc.cue") + "?disk=2").out == data[75 * RAW:], f"track 2 of {name} differs")
+    with open(path("disc.cue"), "w", encoding="ascii") as f:
+        f.write('FILE "a.mp3" MP3\n TRACK 01 AUDIO\n  INDEX 01 00:00:00\n')
+    r = platter("info", path("disc.cue"), status=3)
+    expect("is of type 'MP3'" in r.errors and "sound program" in r.errors, r)
+
+
 def test_damaged_sound():
     """A damaged frame of a FLAC file is an error, and so is one that is missing: nothing stands in for it."""
     with open(path("a.bin"), "wb") as f:

@@ -285,8 +285,8 @@ TEST(wrong_cue_sheets_are_refused)
 		{ "TRACK 01 AUDIO\n", "line 1 of the cue sheet: no FILE comes before track '01'" },
 		{ "FILE\n", "line 1 of the cue sheet: no name of a file ''" },
 		{ "FILE a.bin MP3\n",
-		  "the cue sheet's file 'a.bin' is of type 'MP3', and BINARY, MOTOROLA, WAVE and"
-		  " FLAC are read" },
+		  "the cue sheet's file 'a.bin' is of type 'MP3', and BINARY, MOTOROLA, WAVE,"
+		  " AIFF and FLAC are read" },
 		{ "FILE a.bin BINARY\n\nTRACK 01 MODE3/2352\n",
 		  "line 3 of the cue sheet: unknown mode 'MODE3/2352'" },
 		{ "FILE a.bin BINARY\nTRACK xx AUDIO\n",
@@ -1064,4 +1064,112 @@ TEST(whoever_checks_a_disc_is_told_what_was_read_and_may_stop)
 	EXPECT_EQ(w.read, sizeof data_user);
 	w.stop = true;
 	EXPECT_EQ(pl_disc_check(disk, &w.findings, &err), -ECANCELED);
+}
+
+static void
+put_chunk(uint8_t **p, const char *name, const void *bytes, uint32_t n)
+{
+	memcpy(*p, name, 4);
+	put_be32(*p + 4, n);
+	memcpy(*p + 8, bytes, n);
+	*p += 8 + n;
+}
+
+/* An AIFF file of 1000 samples, its format behind them or before. */
+static size_t
+make_aiff(uint8_t *bytes, const uint8_t *samples, const char *codec, bool format_first)
+{
+	uint8_t *p = bytes + 12, comm[22] = { 0, 2 }, ssnd[8 + 4000] = { 0 };
+
+	put_be32(comm + 2, 1000);
+	put_be16(comm + 6, 16);
+	put_be16(comm + 8, 0x400e);
+	put_be16(comm + 10, 44100);
+	if (codec)
+		memcpy(comm + 18, codec, 4);
+	for (size_t i = 0; i < 4000; i++)
+		ssnd[8 + i] = samples[codec && !strcmp(codec, "sowt") ? i : i ^ 1];
+	memcpy(bytes, "FORM", 4);
+	memcpy(bytes + 8, codec ? "AIFC" : "AIFF", 4);
+	if (format_first)
+		put_chunk(&p, "COMM", comm, codec ? 22 : 18);
+	put_chunk(&p, "SSND", ssnd, sizeof ssnd);
+	if (!format_first)
+		put_chunk(&p, "COMM", comm, codec ? 22 : 18);
+	put_be32(bytes + 4, (uint32_t)(p - bytes) - 8);
+	return (size_t)(p - bytes);
+}
+
+TEST(samples_of_an_aiff_file_are_the_disk)
+{
+	static const char *const codecs[] = { NULL, "NONE", "twos", "sowt" };
+	uint8_t samples[4000], bytes[5000];
+
+	fill(samples, sizeof samples, 6);
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(codecs); i++) {
+		PL_AUTOUNREF struct pl_disk *disk = NULL;
+		size_t n = make_aiff(bytes, samples, codecs[i / 2], i % 2);
+
+		expect_format(bytes, n, "aiff");
+		EXPECT_OK(open_alone("aiff", bytes, n, NULL, &disk));
+		EXPECT_EQ(disk->size, 4000);
+		expect_bytes(disk, 0, samples, 4000);
+		expect_bytes(disk, 1001, samples + 1001, 7);
+	}
+}
+
+TEST(broken_aiff_files_are_refused_where_they_are_broken)
+{
+	static const struct {
+		size_t at;
+		uint32_t value;
+		int code;
+		uint64_t where;
+	} fields[] = {
+		{ 0, 0, -EUCLEAN, 0 },
+		{ 8, 0x41494646 + 1, -EUCLEAN, 0 },
+		{ 16, 17, -EUCLEAN, 20 },           /* COMM is short */
+		{ 20, 0x00010000, -ENOTSUP, 20 },   /* one channel */
+		{ 26, 0x0018400e, -ENOTSUP, 20 },   /* 24 bits */
+		{ 28, 0x400ebb80, -ENOTSUP, 20 },   /* 48000 Hz */
+		{ 28, 0x7fffac44, -ENOTSUP, 20 },   /* infinitely many */
+		{ 38, 0x53534e45, -EUCLEAN, 4054 }, /* no SSND */
+		{ 42, 7, -EUCLEAN, 46 },            /* a short one */
+		{ 46, 4001, -EUCLEAN, 46 },         /* samples begin behind it */
+		{ 42, 0xffffffff, 0, 0 },           /* a file that was cut */
+	};
+	uint8_t samples[4000] = { 0 }, bytes[5000];
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		PL_AUTOUNREF struct pl_disk *disk = NULL;
+		size_t n = make_aiff(bytes, samples, NULL, true);
+
+		put_be32(bytes + fields[i].at, fields[i].value);
+		printf("# field at %zu\n", fields[i].at);
+		EXPECT_EQ(open_alone("aiff", bytes, n, NULL, &disk), fields[i].code);
+		if (fields[i].code)
+			EXPECT_EQ(err.offset, fields[i].where);
+		else
+			EXPECT_EQ(disk->size, 4000);
+	}
+	for (size_t n = 0; n < 60; n++) {
+		PL_AUTOUNREF struct pl_disk *disk = NULL;
+
+		make_aiff(bytes, samples, "sowt", true);
+		EXPECT_EQ(open_alone("aiff", bytes, n, NULL, &disk), n < 58 ? -EUCLEAN : 0);
+	}
+}
+
+TEST(a_cue_sheet_may_name_aiff_files)
+{
+	static uint8_t bytes[5000];
+	struct file files[] = { { "a.aiff", bytes, 0 } };
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+
+	make_files();
+	files[0].n = make_aiff(bytes, sound, NULL, true);
+	EXPECT_OK(open_sheet("cue", "FILE a.aiff AIFF\nTRACK 1 AUDIO\nINDEX 1 0:0:0\n", files, 1,
+			     "1", &disk));
+	EXPECT_EQ(disk->size, 2352);
+	expect_bytes(disk, 0, sound, 2352);
 }

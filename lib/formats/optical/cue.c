@@ -93,10 +93,8 @@ static const struct {
 	const char *name, *format;
 	bool big_endian;
 } file_types[] = {
-	{ "BINARY", "raw", false },
-	{ "MOTOROLA", "raw", true },
-	{ "WAVE", "wav", false },
-	{ "FLAC", "flac", false },
+	{ "BINARY", "raw", false }, { "MOTOROLA", "raw", true }, { "WAVE", "wav", false },
+	{ "FLAC", "flac", false },  { "AIFF", "aiff", false },
 };
 
 static int
@@ -136,11 +134,14 @@ do_file(struct cue *c, char *rest, struct platter_error *err)
 		i++;
 	if (!type)
 		i = 0;
-	if (i == ARRAY_SIZE(file_types))
-		return pl_unsupported(err, PLATTER_NO_OFFSET,
-				      "the cue sheet's file '%s' is of type '%s', and BINARY,"
-				      " MOTOROLA, WAVE and FLAC are read",
-				      keep(c, name), keep(c, type));
+	if (i == ARRAY_SIZE(file_types)) {
+		r = pl_unsupported(err, PLATTER_NO_OFFSET,
+				   "the cue sheet's file '%s' is of type '%s', and BINARY,"
+				   " MOTOROLA, WAVE, AIFF and FLAC are read",
+				   keep(c, name), keep(c, type));
+		pl_hint(err, "make a WAVE file of it with a sound program, and name that");
+		return r;
+	}
 	if (c->nr_files == ARRAY_SIZE(c->files))
 		return wrong_line(c, err, "too many files, with", name);
 	r = pl_sheet_open_file(c->request, name, file_types[i].format, &f->disk, err);
