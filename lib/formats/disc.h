@@ -13,7 +13,8 @@
  *			raw, if there is no data
  *
  * Whatever is stored, what is asked for is there: headers, EDC and ECC are taken off or made.
- * EDC is checked and ECC corrects; a sector that cannot be corrected is BAD in the map.
+ * EDC is checked and ECC corrects; a sector that cannot be corrected is BAD in the map, and so is one
+ * that is made of what is BAD below.
  */
 #ifndef PL_DISC_H
 #define PL_DISC_H
