@@ -31,7 +31,6 @@ struct pl_burner {
 	struct pl_sound *sound; /* NULL: none was read yet */
 	struct pl_burning burning;
 	bool cancelled;
-	int error_code; /* of what could not be begun; 0 */
 };
 
 static inline struct pl_burner *
