@@ -211,8 +211,9 @@ static const enum option_id burn_options[] = { OPT_YES,         OPT_SPEED, OPT_S
 					       OPT_EJECT,       READING,   COMMON_WITH_WORK,
 					       OPT_HELP };
 static const enum option_id rip_options[] = {
-	OPT_RETRIES, OPT_FORMAT, OPT_OPTION, OPT_COMPRESS, OPT_SPARSE, OPT_SPLIT,        OPT_HASH,
-	OPT_VERIFY,  OPT_RESUME, OPT_FORCE,  OPT_NO_SYNC,  OPT_EJECT,  COMMON_WITH_WORK, OPT_HELP
+	OPT_RETRIES, OPT_FORMAT, OPT_OPTION,          OPT_COMPRESS,     OPT_SPARSE,
+	OPT_SPLIT,   OPT_HASH,   OPT_VERIFY,          OPT_RESUME,       OPT_FORCE,
+	OPT_NO_SYNC, OPT_EJECT,  OPT_PASSPHRASE_FILE, COMMON_WITH_WORK, OPT_HELP
 };
 static const enum option_id verify_options[] = { OPT_HASH, READING, COMMON_WITH_WORK, OPT_HELP };
 static const enum option_id compare_options[] = { OPT_IGNORE_ZERO_TAIL, READING, COMMON_WITH_WORK,

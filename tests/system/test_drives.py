@@ -309,6 +309,17 @@ def test_bad_sectors():
     expect(not os.path.exists(path("out.img.map")), "the list of an earlier image is still there")
 
 
+def test_rip_encrypted():
+    """An encrypted image of a disc takes its pass phrase from a file, and opens with that."""
+    burn(iso("a.iso", "ONE", one=noise(MIB)), drive())
+    with open(path("phrase"), "w") as f:
+        f.write("open sesame\n")
+    secret = path("a.sparseimage")
+    platter("rip", "-o", "encryption=AES-128", "--passphrase-file=" + path("phrase"), drive(), secret)
+    expect(platter("info", secret, status=3, env={"PLATTER_PASSPHRASE": "wrong"}).errors, "no pass phrase was asked for")
+    platter("compare", "--passphrase-file=" + path("phrase"), secret, path("a.iso"))
+
+
 @limit(600)
 @weight(3)
 def test_real_drive():
