@@ -12,13 +12,13 @@
 
 /* The list of what could not be read; to be freed, or NULL. */
 static char *
-mapfile_of(const char *target, const struct platter_copy_result *r)
+mapfile_of(const char *target, const struct platter_rip_result *r)
 {
-	return r->bad && strcmp(target, "-") ? text_of("%s.map", target) : NULL;
+	return r->mapped ? text_of("%s.map", target) : NULL;
 }
 
 static void
-tell(const struct arguments *args, const char *target, const struct platter_copy_result *r,
+tell(const struct arguments *args, const char *target, const struct platter_rip_result *r,
      const struct sums *sums)
 {
 	FILE *to = strcmp(target, "-") ? stdout : stderr;
@@ -30,7 +30,7 @@ tell(const struct arguments *args, const char *target, const struct platter_copy
 		files = json_array();
 		json_put(answer, "source", json_text(args->operands[0]));
 		json_put(answer, "target", json_text(target));
-		json_put_result(answer, r);
+		json_put_result(answer, &r->copy);
 		for (size_t i = 0; i < sums->nr_files; i++)
 			json_array_append_new(files, json_text(sums->files[i]));
 		json_put(answer, "sums", files);
@@ -39,8 +39,8 @@ tell(const struct arguments *args, const char *target, const struct platter_copy
 	} else if (!args->option[OPT_QUIET].given) {
 		say(to, "wrote %s: a disc of %s, in %s",
 		    strcmp(target, "-") ? target : "to standard output",
-		    exact_size_text(r->size).text, duration_text(r->seconds).text);
-		say_result_details(to, r);
+		    exact_size_text(r->copy.size).text, duration_text(r->copy.seconds).text);
+		say_result_details(to, &r->copy);
 		if (mapfile)
 			say(to, "  %s lists what could not be read", mapfile);
 	}
@@ -57,7 +57,7 @@ rip(const struct arguments *args, struct platter_drive *drive, const char *targe
 	};
 	struct platter_error err = PLATTER_ERROR_INIT;
 	struct platter_create_options options;
-	struct platter_copy_result result = { 0 };
+	struct platter_rip_result result = { 0 };
 	struct progress progress;
 	struct sums sums = { 0 };
 	int r;
@@ -71,13 +71,13 @@ rip(const struct arguments *args, struct platter_drive *drive, const char *targe
 		progress_end(&progress);
 		return report_create_stopped(args, target, &err);
 	}
-	r = sums_write(&options, target, &result, &progress.job, &sums, &err);
+	r = sums_write(&options, target, &result.copy, &progress.job, &sums, &err);
 	progress_end(&progress);
 	if (r < 0) {
 		r = report(args, &err, "wrote '%s', but cannot write its checksums", target);
 	} else {
 		tell(args, target, &result, &sums);
-		r = result.bad ? STATUS_BAD_SECTORS : STATUS_DONE;
+		r = result.copy.bad ? STATUS_BAD_SECTORS : STATUS_DONE;
 	}
 	sums_done(&sums);
 	return r;

@@ -168,17 +168,23 @@ PLATTER_API int platter_burn(struct platter_disk *image, struct platter_drive *d
 			     struct platter_progress *progress, struct platter_burn_result *ret,
 			     struct platter_error *err);
 
+struct platter_rip_result {
+	struct platter_copy_result copy;
+	bool mapped; /* TARGET.map was written: it lists what could not be read */
+};
+
 /*
  * Make the image `target` of the disc in the drive, as platter_create() does of a disk.  Sectors
  * that cannot be read are tried again; if some remain bad, they are listed in the file
- * TARGET.map, in the form that GNU ddrescue reads.  Tracks of sound are read with repair of
- * jitter and scratches.
- * Errors: those of platter_drive_disk() and of platter_create().
+ * TARGET.map, in the form that GNU ddrescue reads.  Of a disc of data its positions are those of the
+ * image; of one with sound those of all its sectors as 2352 bytes each, from sector 0 on.  Tracks of
+ * sound are read with repair of jitter and scratches.
+ * Errors: those of platter_drive_disk() and of platter_create(); -EEXIST also of TARGET.map.
  */
 PLATTER_API int platter_rip(struct platter_drive *drive, const char *target,
 			    const struct platter_drive_read_options *how,
 			    const struct platter_create_options *options,
-			    struct platter_progress *progress, struct platter_copy_result *ret,
+			    struct platter_progress *progress, struct platter_rip_result *ret,
 			    struct platter_error *err);
 
 #ifdef __cplusplus

@@ -204,9 +204,9 @@ int
 platter_rip(struct platter_drive *drive, const char *target,
 	    const struct platter_drive_read_options *how,
 	    const struct platter_create_options *options, struct platter_progress *progress,
-	    struct platter_copy_result *ret, struct platter_error *err)
+	    struct platter_rip_result *ret, struct platter_error *err)
 {
-	struct platter_copy_result result = { 0 };
+	struct platter_rip_result result = { 0 };
 	struct platter_drive_read_options h;
 	struct platter_create_options o;
 	struct pl_meter clock;
@@ -221,7 +221,7 @@ platter_rip(struct platter_drive *drive, const char *target,
 		return r;
 	pl_meter_start(&clock, NULL, "", 0);
 	r = pl_rip(drive->drive, target, &h, &o, progress, &result, err);
-	result.seconds = pl_meter_seconds(&clock);
+	result.copy.seconds = pl_meter_seconds(&clock);
 	if (ret)
 		*ret = result;
 	return r;

@@ -51,6 +51,13 @@ find_end_of_image(struct pl_drive *drive, int64_t *ret, struct platter_error *er
 	return 0;
 }
 
+void
+pl_drive_init(struct pl_drive *drive, const struct pl_drive_ops *ops)
+{
+	drive->ops = ops;
+	pthread_mutex_init(&drive->lock, NULL);
+}
+
 int
 pl_drive_look(struct pl_drive *drive, struct platter_error *err)
 {
@@ -78,6 +85,7 @@ pl_drive_close(struct pl_drive *drive, bool eject)
 	if (!drive)
 		return;
 	arena = drive->arena;
+	pthread_mutex_destroy(&drive->lock);
 	drive->ops->free(drive, eject);
 	pl_arena_done(&arena);
 }

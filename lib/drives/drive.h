@@ -9,6 +9,8 @@
 #ifndef PL_DRIVE_H
 #define PL_DRIVE_H
 
+#include <pthread.h>
+
 #include <platter/drive.h>
 
 #include "disk.h"
@@ -125,7 +127,11 @@ struct pl_drive {
 	struct pl_arena arena; /* of `info` */
 	bool can_simulate;     /* with the disc that is in it */
 	bool can_append;       /* sessions, by `multi` */
+	pthread_mutex_t lock;  /* of the leaves on it: one reads at a time, whatever its threads */
 };
+
+/* What a driver begins with; the rest of the structure is zeros. */
+void pl_drive_init(struct pl_drive *drive, const struct pl_drive_ops *ops);
 
 /* Open the drive at an address through libburn, and look at its disc; `load`: close its tray. */
 int pl_drive_open(const char *address, bool load, struct pl_drive **ret, struct platter_error *err);
@@ -159,6 +165,13 @@ bool pl_profile_overwritable(unsigned profile);
 bool pl_profile_can_blank(unsigned profile);
 bool pl_profile_can_format(unsigned profile);
 
+/*
+ * track.c: sectors of a track of data that can be there, fewer than it counts where those at its end
+ * cannot be read because of what they are.
+ */
+int pl_drive_data_sectors(struct pl_drive *drive, size_t track, uint64_t *ret,
+			  struct platter_error *err);
+
 /* leaf.c */
 struct pl_drive_leaf_options {
 	unsigned retries;
@@ -179,8 +192,15 @@ int pl_drive_leaf(struct pl_drive *drive, const struct pl_drive_leaf_options *op
 bool pl_drive_leaf_bad(struct pl_disk *leaf, size_t index, uint64_t *ret_offset,
 		       uint64_t *ret_length);
 
-/* mapfile.c: the text of a map file of GNU ddrescue, malloc()ed; NULL: no memory. */
-char *pl_drive_leaf_mapfile(struct pl_disk *leaf);
+/*
+ * mapfile.c: the text of a map file of GNU ddrescue, malloc()ed; NULL: no memory.  With `sound`, which
+ * may be NULL, both leaves are of one disc, from its sector 0 on, and positions are those of an image
+ * that has 2352 bytes of each sector; else they are those of `data`.
+ */
+char *pl_drive_mapfile(struct pl_disk *data, struct pl_disk *sound);
+
+/* What the first line of each begins with, ddrescue's too. */
+#define PL_MAPFILE_START "# Mapfile."
 
 /* plan.c: what is to be done to the disc that is in the drive. */
 struct pl_burn_plan {

@@ -9,7 +9,8 @@
  *
  * Within a window sectors are read many at once.  Where that fails they are read one by one, each
  * tried again some times, until enough in a row were good.  What lies between the tracks of a CD,
- * such as the lead-outs of its sessions, is not tried at all: it is a hole.
+ * such as the lead-outs of its sessions, is not tried at all: it is a hole; and so is what no track of
+ * data has at its end (track.c).
  */
 #include "drive.h"
 
@@ -47,11 +48,12 @@ struct leaf {
 	uint64_t nr;    /* sectors */
 	uint32_t bytes; /* of a sector */
 	uint32_t window_sectors;
-	pthread_mutex_t lock; /* of all below, and of the drive */
+	/* The drive's lock guards all below, as it does the drive. */
 	struct window windows[NR_WINDOWS];
 	uint64_t clock;
 	struct run *bad; /* in order, neither overlapping nor adjacent */
 	size_t nr_bad;
+	uint64_t *lengths; /* of each track of a CD, as far as it can be there; 0: not known yet */
 };
 
 static const struct pl_disk_ops leaf_ops;
@@ -128,35 +130,57 @@ read_around(struct leaf *l, struct window *w, size_t nr, size_t at, size_t *ret_
 	return 0;
 }
 
+/* The sectors of a track that can be there; those of data are looked for once. */
+static int
+track_length(struct leaf *l, size_t index, uint64_t *ret, struct platter_error *err)
+{
+	int r = 0;
+
+	*ret = l->drive->info.disc.tracks[index].length;
+	if (l->audio)
+		return 0;
+	if (!l->lengths[index])
+		r = pl_drive_data_sectors(l->drive, index, &l->lengths[index], err);
+	*ret = l->lengths[index];
+	return r;
+}
+
 /*
  * Is a sector on a track of the kind that is read, and where does that end?  Only the tracks of CDs
  * are asked: elsewhere all sectors can be read.
  */
-static bool
-is_on_track(const struct leaf *l, uint64_t sector, uint64_t *ret_end)
+static int
+find_track(struct leaf *l, uint64_t sector, bool *ret_there, uint64_t *ret_end,
+	   struct platter_error *err)
 {
 	const struct platter_drive_disc *disc = &l->drive->info.disc;
 	int64_t lba = l->start + (int64_t)sector;
-	uint64_t next = l->nr;
 
 	*ret_end = l->nr;
-	if (strcmp(disc->medium, "CD") != 0 || !disc->nr_tracks)
-		return true;
-	for (size_t i = 0; i < disc->nr_tracks; i++) {
+	*ret_there = !l->lengths;
+	for (size_t i = 0; i < disc->nr_tracks && l->lengths; i++) {
 		const struct platter_drive_track *t = &disc->tracks[i];
-		int64_t end = t->start + (int64_t)t->length;
+		uint64_t length;
+		int r;
 
 		if (t->audio != l->audio)
 			continue;
-		if (lba >= t->start && lba < end) {
-			*ret_end = PL_MIN(l->nr, (uint64_t)(end - l->start));
-			return true;
+		if (t->start > lba) {
+			*ret_end = PL_MIN(*ret_end, (uint64_t)(t->start - l->start));
+			continue;
 		}
-		if (t->start > lba)
-			next = PL_MIN(next, (uint64_t)(t->start - l->start));
+		if (lba - t->start >= (int64_t)t->length)
+			continue;
+		r = track_length(l, i, &length, err);
+		if (r < 0)
+			return r;
+		*ret_there = lba - t->start < (int64_t)length;
+		if (!*ret_there)
+			length = t->length;
+		*ret_end = PL_MIN(l->nr, (uint64_t)(t->start + (int64_t)length - l->start));
+		return 0;
 	}
-	*ret_end = next;
-	return false;
+	return 0;
 }
 
 /* Sectors [at, end) of a window, which are all on one track. */
@@ -186,9 +210,11 @@ fill(struct leaf *l, struct window *w, struct platter_error *err)
 	memset(w->kinds, SECTOR_GOOD, l->window_sectors);
 	for (size_t at = 0; at < nr; at = end) {
 		uint64_t run_end;
-		int r = 0;
-		bool there = is_on_track(l, w->first + at, &run_end);
+		bool there;
+		int r = find_track(l, w->first + at, &there, &run_end, err);
 
+		if (r < 0)
+			return r;
 		end = (size_t)PL_MIN(nr, run_end - w->first);
 		if (there) {
 			r = read_run(l, w, at, end, err);
@@ -252,7 +278,7 @@ leaf_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_exten
 	size_t at, end;
 	int r;
 
-	pthread_mutex_lock(&l->lock);
+	pthread_mutex_lock(&l->drive->lock);
 	r = window_of(l, sector, &w, err);
 	if (r == 0) {
 		at = end = (size_t)(sector - w->first);
@@ -264,7 +290,7 @@ leaf_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_exten
 			.length = (w->first + end) * l->bytes - offset,
 		};
 	}
-	pthread_mutex_unlock(&l->lock);
+	pthread_mutex_unlock(&l->drive->lock);
 	return r;
 }
 
@@ -281,11 +307,11 @@ leaf_read(struct pl_disk *disk, void *buf, size_t n, uint64_t offset, struct pla
 		size_t part = (size_t)PL_MIN(n, window_bytes - in_window);
 		struct window *w;
 
-		pthread_mutex_lock(&l->lock);
+		pthread_mutex_lock(&l->drive->lock);
 		r = window_of(l, offset / l->bytes, &w, err);
 		if (r == 0)
 			memcpy(to, w->bytes + in_window, part);
-		pthread_mutex_unlock(&l->lock);
+		pthread_mutex_unlock(&l->drive->lock);
 		to += part;
 		offset += part;
 		n -= part;
@@ -313,7 +339,7 @@ leaf_free(struct pl_disk *disk)
 		free(l->windows[i].kinds);
 	}
 	free(l->bad);
-	pthread_mutex_destroy(&l->lock);
+	free(l->lengths);
 	pl_disk_done(disk);
 	free(l);
 }
@@ -330,11 +356,21 @@ int
 pl_drive_leaf(struct pl_drive *drive, const struct pl_drive_leaf_options *o, struct pl_disk **ret,
 	      struct platter_error *err)
 {
+	const struct platter_drive_disc *disc = &drive->info.disc;
 	PL_AUTOFREE struct leaf *l = calloc(1, sizeof *l);
-	int r = l ? pl_disk_init(&l->disk, &leaf_ops, o->name, err) : pl_no_memory(err);
+	int r = l ? 0 : pl_no_memory(err);
 
-	if (r < 0)
+	if (r == 0 && !strcmp(disc->medium, "CD") && disc->nr_tracks) {
+		l->lengths = calloc(disc->nr_tracks, sizeof *l->lengths);
+		r = l->lengths ? 0 : pl_no_memory(err);
+	}
+	if (r == 0)
+		r = pl_disk_init(&l->disk, &leaf_ops, o->name, err);
+	if (r < 0) {
+		if (l)
+			free(l->lengths);
 		return r;
+	}
 	l->drive = drive;
 	l->audio = o->audio;
 	l->retries = o->retries;
@@ -342,7 +378,6 @@ pl_drive_leaf(struct pl_drive *drive, const struct pl_drive_leaf_options *o, str
 	l->nr = o->nr;
 	l->bytes = o->audio ? PL_AUDIO_SECTOR : PL_DISC_SECTOR;
 	l->window_sectors = (uint32_t)(WINDOW_BYTES / l->bytes);
-	pthread_mutex_init(&l->lock, NULL);
 	l->disk.size = l->nr * l->bytes;
 	l->disk.sector_size = o->audio ? 512 : PL_DISC_SECTOR;
 	l->disk.physical_sector_size = l->disk.sector_size;
@@ -357,12 +392,12 @@ pl_drive_leaf_bad(struct pl_disk *disk, size_t index, uint64_t *ret_offset, uint
 	struct leaf *l = pl_container_of(disk, struct leaf, disk);
 	bool there;
 
-	pthread_mutex_lock(&l->lock);
+	pthread_mutex_lock(&l->drive->lock);
 	there = index < l->nr_bad;
 	if (there) {
 		*ret_offset = l->bad[index].start * l->bytes;
 		*ret_length = l->bad[index].nr * l->bytes;
 	}
-	pthread_mutex_unlock(&l->lock);
+	pthread_mutex_unlock(&l->drive->lock);
 	return there;
 }

@@ -549,7 +549,7 @@ pl_drive_open(const char *address, bool load, struct pl_drive **ret, struct plat
 		library_down();
 		return pl_no_memory(err);
 	}
-	b->drive.ops = &burner_ops;
+	pl_drive_init(&b->drive, &burner_ops);
 	snprintf(resolved, sizeof resolved, "%s", address);
 	if (!pl_drive_is_file(address))
 		burn_drive_convert_fs_adr((char *)(uintptr_t)address, resolved);

@@ -16,22 +16,66 @@ add_block(struct pl_str *s, uint64_t offset, uint64_t length, char status)
 		pl_str_addf(s, "0x%08" PRIX64 "  0x%08" PRIX64 "  %c\n", offset, length, status);
 }
 
-char *
-pl_drive_leaf_mapfile(struct pl_disk *leaf)
-{
-	struct pl_str s = { 0 };
-	uint64_t at = 0, offset, length;
+/* The bad runs of a leaf, in bytes of the image. */
+struct runs {
+	struct pl_disk *leaf; /* NULL: there are none */
+	uint32_t sector;      /* bytes of one on the leaf, */
+	uint32_t sector_of_image;
+	size_t next;
+};
 
-	pl_str_add(&s, "# Mapfile. Created by platter " PLATTER_VERSION "\n"
-		       "# current_pos  current_status  current_pass\n");
-	pl_str_addf(&s, "0x%08" PRIX64 "     +               1\n", leaf->size);
+static bool
+peek(const struct runs *r, uint64_t *ret_offset, uint64_t *ret_length)
+{
+	if (!r->leaf || !pl_drive_leaf_bad(r->leaf, r->next, ret_offset, ret_length))
+		return false;
+	*ret_offset = *ret_offset / r->sector * r->sector_of_image;
+	*ret_length = *ret_length / r->sector * r->sector_of_image;
+	return true;
+}
+
+static uint64_t
+size_of(const struct runs *r)
+{
+	return r->leaf ? r->leaf->size / r->sector * r->sector_of_image : 0;
+}
+
+/* The next run of either, the first of the two first. */
+static bool
+take(struct runs *a, struct runs *b, uint64_t *ret_offset, uint64_t *ret_length)
+{
+	uint64_t offset, length;
+	bool in_a = peek(a, ret_offset, ret_length), in_b = peek(b, &offset, &length);
+
+	if (in_a && (!in_b || *ret_offset < offset)) {
+		a->next++;
+	} else if (in_b) {
+		*ret_offset = offset;
+		*ret_length = length;
+		b->next++;
+	}
+	return in_a || in_b;
+}
+
+char *
+pl_drive_mapfile(struct pl_disk *data, struct pl_disk *sound)
+{
+	uint32_t unit = sound ? PL_AUDIO_SECTOR : PL_DISC_SECTOR;
+	struct runs a = { .leaf = data, .sector = PL_DISC_SECTOR, .sector_of_image = unit };
+	struct runs b = { .leaf = sound, .sector = PL_AUDIO_SECTOR, .sector_of_image = unit };
+	uint64_t size = PL_MAX(size_of(&a), size_of(&b)), at = 0, offset, length;
+	struct pl_str s = { 0 };
+
+	pl_str_add(&s, PL_MAPFILE_START " Created by platter " PLATTER_VERSION "\n"
+					"# current_pos  current_status  current_pass\n");
+	pl_str_addf(&s, "0x%08" PRIX64 "     +               1\n", size);
 	pl_str_add(&s, "#      pos        size  status\n");
-	for (size_t i = 0; pl_drive_leaf_bad(leaf, i, &offset, &length); i++) {
+	while (take(&a, &b, &offset, &length)) {
 		add_block(&s, at, offset - at, '+');
 		add_block(&s, offset, length, '-');
 		at = offset + length;
 	}
-	add_block(&s, at, leaf->size - at, '+');
+	add_block(&s, at, size - at, '+');
 	if (s.failed)
 		pl_str_done(&s);
 	return s.text;

@@ -21,6 +21,6 @@ int pl_drive_place(struct pl_drive *drive, unsigned retries, struct pl_place **r
 		   struct platter_error *err);
 int pl_rip(struct pl_drive *drive, const char *target, const struct platter_drive_read_options *how,
 	   const struct platter_create_options *options, struct platter_progress *progress,
-	   struct platter_copy_result *ret, struct platter_error *err);
+	   struct platter_rip_result *ret, struct platter_error *err);
 
 #endif

@@ -6,51 +6,36 @@
  * read is told in a file of its own too.  A CD with sound is a disc of the formats' room, whose
  * sectors the drive has.
  */
-#include <fcntl.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "burn.h"
 #include "create.h"
 #include "disc.h"
+#include "storage.h"
 #include "text.h"
 
-/*
- * Sectors of data that the disc ends with.  After a track that was written alone stand two that
- * cannot be read, although they count as its own (MMC-6, 4.2.3.4: run-out blocks).
- */
+/* Sectors up to the end of the last track of data. */
 static int
 data_sectors(struct pl_drive *drive, uint64_t *ret, struct platter_error *err)
 {
 	const struct platter_drive_disc *disc = &drive->info.disc;
-	uint8_t sector[PL_DISC_SECTOR];
-	uint64_t nr = disc->size / PL_DISC_SECTOR;
-	bool is_cd = !strcmp(disc->medium, "CD"), data = !disc->nr_tracks || !is_cd;
+	size_t last = disc->nr_tracks;
+	int r;
 
-	for (size_t i = 0; i < disc->nr_tracks && is_cd; i++) {
-		const struct platter_drive_track *t = &disc->tracks[i];
-
-		if (!t->audio && t->start >= 0) {
-			nr = (uint64_t)t->start + t->length;
-			data = true;
-		}
-	}
-	if (!data)
+	*ret = disc->size / PL_DISC_SECTOR;
+	if (!disc->nr_tracks || strcmp(disc->medium, "CD") != 0)
+		return 0;
+	while (last > 0 && (disc->tracks[last - 1].audio || disc->tracks[last - 1].start < 0))
+		last--;
+	if (!last)
 		return pl_unsupported(err, PLATTER_NO_OFFSET, "the disc in '%s' holds sound only",
 				      drive->info.address);
-	for (unsigned i = 0; i < 2 && is_cd && nr > 0; i++) {
-		size_t got;
-		int r = drive->ops->read(drive, false, (int64_t)nr - 1, 1, sector, &got, err);
-
-		if (r < 0)
-			return r;
-		if (got)
-			break;
-		nr--;
-	}
-	*ret = nr;
-	return 0;
+	r = pl_drive_data_sectors(drive, last - 1, ret, err);
+	*ret += (uint64_t)disc->tracks[last - 1].start;
+	return r;
 }
 
 static int
@@ -153,9 +138,22 @@ fill_disc(struct pl_drive *drive, struct pl_disc *disc, struct pl_disk *sound, s
 	return r < 0 ? r : pl_disc_finish(disc, err);
 }
 
+/* What a disc is read through; references. */
+struct leaves {
+	struct pl_disk *data;  /* NULL: there is none */
+	struct pl_disk *sound; /* the same */
+};
+
+static void
+leaves_done(struct leaves *l)
+{
+	pl_disk_unref(l->data);
+	pl_disk_unref(l->sound);
+}
+
 /* A disc with tracks of sound, as its images open. */
 static int
-open_sound(struct pl_drive *drive, unsigned retries, struct pl_disk **ret_leaf,
+open_sound(struct pl_drive *drive, unsigned retries, struct leaves *ret_leaves,
 	   struct pl_disk **ret, struct platter_error *err)
 {
 	static const struct pl_disk_ops ops = PL_DISC_OPS("disc");
@@ -165,25 +163,21 @@ open_sound(struct pl_drive *drive, unsigned retries, struct pl_disk **ret_leaf,
 					     .audio = true,
 					     .nr = (uint64_t)(last->start + (int64_t)last->length),
 					     .name = drive->info.address };
-	PL_AUTOUNREF struct pl_disk *sound = NULL, *data = NULL;
 	struct pl_open_request request = { 0 };
 	struct pl_disc *disc = pl_disc_new(err);
-	int r = disc ? pl_drive_leaf(drive, &how, &sound, err) : -ENOMEM;
+	int r = disc ? pl_drive_leaf(drive, &how, &ret_leaves->sound, err) : -ENOMEM;
 
 	how.audio = false;
 	if (r == 0)
-		r = pl_drive_leaf(drive, &how, &data, err);
+		r = pl_drive_leaf(drive, &how, &ret_leaves->data, err);
 	if (r == 0)
-		r = fill_disc(drive, disc, sound, data, err);
+		r = fill_disc(drive, disc, ret_leaves->sound, ret_leaves->data, err);
 	if (r < 0) {
 		pl_disc_unref(disc);
 		return r;
 	}
-	request.file = sound;
-	r = pl_disc_open(disc, &ops, &request, ret, err);
-	if (r == 0)
-		*ret_leaf = PL_STEAL(sound);
-	return r;
+	request.file = ret_leaves->sound;
+	return pl_disc_open(disc, &ops, &request, ret, err);
 }
 
 static bool
@@ -197,25 +191,36 @@ has_sound(const struct pl_drive *drive)
 	return false;
 }
 
-/* The disc as a place; on what could not be read of it `leaf`, the place's, reports. */
 static int
-open_disc(struct pl_drive *drive, unsigned retries, struct pl_place **ret,
+open_data(struct pl_drive *drive, unsigned retries, struct leaves *leaves, struct pl_place **ret,
 	  struct platter_error *err)
 {
-	struct pl_disk *leaf = NULL, *disk = NULL;
+	int r = pl_drive_place(drive, retries, ret, err);
+
+	if (r == 0)
+		leaves->data = pl_disk_ref((*ret)->storage);
+	return r;
+}
+
+/* The disc as a place, and the leaves that tell what could not be read of it; `leaves` starts empty. */
+static int
+open_disc(struct pl_drive *drive, unsigned retries, struct leaves *leaves, struct pl_place **ret,
+	  struct platter_error *err)
+{
+	struct pl_disk *disk = NULL;
 	struct pl_place *below;
 	int r = check_disc(drive, err);
 
 	if (r < 0)
 		return r;
 	if (!has_sound(drive))
-		return pl_drive_place(drive, retries, ret, err);
-	r = open_sound(drive, retries, &leaf, &disk, err);
+		return open_data(drive, retries, leaves, ret, err);
+	r = open_sound(drive, retries, leaves, &disk, err);
 	if (r < 0)
 		return r;
-	r = pl_place_of_leaf(leaf, &below, err);
+	r = pl_place_of_leaf(pl_disk_ref(leaves->sound), &below, err);
 	if (r < 0) {
-		pl_disk_unref(leaf);
+		pl_disk_unref(leaves->sound);
 	} else {
 		r = pl_place_of_disk(below, disk, false, drive->info.address, ret, err);
 		pl_place_close(below);
@@ -225,61 +230,89 @@ open_disc(struct pl_drive *drive, unsigned retries, struct pl_place **ret,
 	return r;
 }
 
+/* A file is there already: is it ours to replace? */
 static int
-write_all(int fd, const char *text)
+check_mapfile(const char *path, bool overwrite, struct platter_error *err)
 {
-	size_t n = strlen(text);
+	struct stat st;
+	int r;
 
-	while (n) {
-		ssize_t done = write(fd, text, n);
-
-		if (done < 0)
-			return -errno;
-		text += done;
-		n -= (size_t)done;
-	}
-	return 0;
+	if (overwrite || lstat(path, &st) < 0)
+		return 0;
+	r = pl_fail(err, -EEXIST, "'%s' exists already, which would list what cannot be read",
+		    path);
+	pl_hint(err, "move it away, or allow that it is replaced");
+	return r;
 }
 
-/* IMAGE.map, if there is anything to tell; else one of an earlier image is removed. */
-static int
-write_mapfile(struct pl_disk *leaf, const char *target, struct platter_error *err)
+/* The list of an earlier image, which would be wrong of this one; another's file stays. */
+static void
+remove_mapfile(const char *path)
 {
-	PL_AUTOFREE char *path = pl_format("%s.map", target), *text = NULL;
-	uint64_t offset, length;
-	int fd, r;
+	char start[sizeof PL_MAPFILE_START] = "";
+	FILE *f = fopen(path, "re");
 
-	if (!path)
-		return pl_no_memory(err);
-	if (!pl_drive_leaf_bad(leaf, 0, &offset, &length)) {
+	if (!f)
+		return;
+	if (fgets(start, sizeof start, f) && !strcmp(start, PL_MAPFILE_START))
 		unlink(path);
+	fclose(f);
+}
+
+static int
+write_mapfile(const char *path, const char *text, const struct platter_create_options *options,
+	      struct platter_error *err)
+{
+	const struct pl_storage_create how = { .overwrite = options->overwrite };
+	PL_AUTOUNREF struct pl_disk *file = NULL;
+	int r = pl_storage_create(path, &how, &file, err);
+
+	if (r == 0)
+		r = pl_write(file, text, strlen(text), 0, err);
+	return r < 0 ? r : pl_storage_commit(file, !options->no_sync, err);
+}
+
+/* IMAGE.map, if there is anything to tell. */
+static int
+tell_bad(const struct leaves *leaves, const char *path,
+	 const struct platter_create_options *options, bool *ret_mapped, struct platter_error *err)
+{
+	PL_AUTOFREE char *text = NULL;
+	uint64_t offset, length;
+	int r;
+
+	if (!(leaves->data && pl_drive_leaf_bad(leaves->data, 0, &offset, &length)) &&
+	    !(leaves->sound && pl_drive_leaf_bad(leaves->sound, 0, &offset, &length))) {
+		if (options->overwrite)
+			remove_mapfile(path);
 		return 0;
 	}
-	text = pl_drive_leaf_mapfile(leaf);
-	if (!text)
-		return pl_no_memory(err);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (fd < 0)
-		return pl_fail_errno(err, -errno, "create '%s'", path);
-	r = write_all(fd, text);
-	if (close(fd) < 0 && r == 0)
-		r = -errno;
-	return r < 0 ? pl_fail_errno(err, r, "write '%s'", path) : 0;
+	text = pl_drive_mapfile(leaves->data, leaves->sound);
+	r = text ? write_mapfile(path, text, options, err) : pl_no_memory(err);
+	*ret_mapped = r == 0;
+	return r;
 }
 
 int
 pl_rip(struct pl_drive *drive, const char *target, const struct platter_drive_read_options *how,
        const struct platter_create_options *options, struct platter_progress *progress,
-       struct platter_copy_result *ret, struct platter_error *err)
+       struct platter_rip_result *ret, struct platter_error *err)
 {
-	struct pl_place *place;
-	int r = open_disc(drive, how->retries, &place, err);
+	PL_AUTOFREE char *mapfile = pl_format("%s.map", target);
+	bool to_file = strcmp(target, "-") != 0;
+	struct leaves leaves = { 0 };
+	struct pl_place *place = NULL;
+	int r = mapfile ? 0 : pl_no_memory(err);
 
-	if (r < 0)
-		return r;
-	r = pl_create(place, target, options, progress, ret, err);
-	if (r == 0 && strcmp(target, "-") != 0)
-		r = write_mapfile(place->storage, target, err);
+	if (r == 0 && to_file)
+		r = check_mapfile(mapfile, options->overwrite, err);
+	if (r == 0)
+		r = open_disc(drive, how->retries, &leaves, &place, err);
+	if (r == 0)
+		r = pl_create(place, target, options, progress, &ret->copy, err);
+	if (r == 0 && to_file)
+		r = tell_bad(&leaves, mapfile, options, &ret->mapped, err);
 	pl_place_close(place);
+	leaves_done(&leaves);
 	return r;
 }

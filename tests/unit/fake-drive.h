@@ -8,6 +8,7 @@
 #define FAKE_DRIVE_H
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "drive.h"
 #include "test.h"
@@ -29,6 +30,7 @@ struct fake {
 	unsigned failed_times;
 	size_t at_once; /* sectors that one read gives at most; 0: any number */
 	bool gone;
+	bool slow;            /* sleeps while it reads */
 	int write_result;     /* of end() */
 	bool flips;           /* writes one bit wrongly */
 	uint64_t after_blank; /* free bytes of the disc then */
@@ -39,6 +41,8 @@ struct fake {
 
 	/* What it was asked to do. */
 	uint64_t reads;
+	_Atomic unsigned reading; /* calls at this moment */
+	_Atomic bool overlapped;  /* there was more than one */
 	unsigned looks, blanks, formats, closes, cancels, overwrites;
 	unsigned polls_left;
 	bool writing;
@@ -90,7 +94,11 @@ fake_read(struct pl_drive *drive, bool audio, int64_t lba, size_t nr, uint8_t *b
 	struct fake *f = fake_of(drive);
 	size_t bytes = audio ? PL_AUDIO_SECTOR : PL_DISC_SECTOR;
 
+	f->overlapped |= f->reading++ > 0;
+	if (f->slow)
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	f->reads += nr;
+	f->reading--;
 	*ret_nr = 0;
 	if (f->gone)
 		return pl_fail(err, -ENODEV, "the disc is gone");
@@ -295,7 +303,7 @@ fake_new(enum pl_profile profile, enum platter_disc_state state, uint64_t nr)
 	f->nr = nr;
 	for (uint64_t i = 0; i < nr * PL_AUDIO_SECTOR; i++)
 		f->bytes[i] = (uint8_t)(i * 31 + i / PL_AUDIO_SECTOR * 7 + (i >> 13));
-	f->drive.ops = &fake_ops;
+	pl_drive_init(&f->drive, &fake_ops);
 	f->drive.info = (struct platter_drive_info){
 		.address = "fake", .vendor = "", .model = "", .revision = "", .problem = ""
 	};

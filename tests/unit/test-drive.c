@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* test-drive.c - what is decided of discs, how they are read, and written, without hardware */
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -311,24 +312,53 @@ TEST(disc_that_is_gone_ends_the_reading)
 TEST(gap_between_sessions_of_a_cd_is_a_hole_that_is_not_read)
 {
 	struct fake *f = fake_new(PL_PROFILE_CD_ROM, PLATTER_DISC_CLOSED, 13000);
-	struct pl_disk *leaf = leaf_of(f, 0);
 	uint64_t length, before, offset;
 	enum platter_kind kind;
+	struct pl_disk *leaf;
 
 	fake_add_track(f, 0, 600, false, 1);
 	fake_add_track(f, 12000, 1000, false, 2);
+	leaf = leaf_of(f, 0);
 	EXPECT_OK(pl_span(leaf, 0, leaf->size, &kind, &length, &err));
 	EXPECT(kind == PLATTER_DATA);
 	EXPECT_OK(pl_span(leaf, 600 * PL_DISC_SECTOR, leaf->size, &kind, &length, &err));
 	EXPECT_EQ(kind, PLATTER_ZERO);
 	before = f->reads;
-	EXPECT_EQ(before, 600);
+	/* And once more the last one of the track. */
+	EXPECT_EQ(before, 601);
 	for (uint64_t at = 600; at < 11000; at += 500)
 		EXPECT_OK(pl_read(leaf, &(uint8_t){ 0 }, 1, at * PL_DISC_SECTOR, &err));
 	EXPECT(f->reads <= 1200);
 	expect_sectors(f, leaf, 12000, 1000);
 	EXPECT(!pl_drive_leaf_bad(leaf, 0, &offset, &length));
 	done(f, leaf);
+}
+
+static void *
+read_all(void *leaf)
+{
+	uint8_t sector[PL_DISC_SECTOR];
+
+	for (uint64_t at = 0; at < 2000; at += 100)
+		EXPECT_OK(pl_read(leaf, sector, sizeof sector, at * PL_AUDIO_SECTOR, NULL));
+	return NULL;
+}
+
+TEST(drive_is_read_through_one_leaf_at_a_time)
+{
+	struct fake *f = fake_new(PL_PROFILE_CD_R, PLATTER_DISC_CLOSED, 4000);
+	struct pl_drive_leaf_options how = { .nr = 4000, .audio = true, .name = "disc" };
+	struct pl_disk *data = leaf_of(f, 0), *sound;
+	pthread_t thread;
+
+	EXPECT_OK(pl_drive_leaf(&f->drive, &how, &sound, &err));
+	f->slow = true;
+	EXPECT_EQ(pthread_create(&thread, NULL, read_all, data), 0);
+	read_all(sound);
+	EXPECT_EQ(pthread_join(thread, NULL), 0);
+	EXPECT(!f->overlapped);
+	pl_disk_unref(sound);
+	done(f, data);
 }
 
 TEST(map_file_has_every_byte_once)
@@ -340,7 +370,7 @@ TEST(map_file_has_every_byte_once)
 	f->bad_start = 512;
 	f->bad_nr = 2;
 	expect_sectors(f, leaf, 0, 1024);
-	text = pl_drive_leaf_mapfile(leaf);
+	text = pl_drive_mapfile(leaf, NULL);
 	EXPECT(text);
 	EXPECT_STR(strchr(text, '\n') + 1, "# current_pos  current_status  current_pass\n"
 					   "0x00200000     +               1\n"
@@ -350,6 +380,64 @@ TEST(map_file_has_every_byte_once)
 					   "0x00101000  0x000FF000  +\n");
 	free(text);
 	done(f, leaf);
+}
+
+/* Two sectors of each session's end cannot be read, and a third is damaged. */
+TEST(run_out_of_earlier_sessions_is_a_hole)
+{
+	struct fake *f = fake_new(PL_PROFILE_CD_R, PLATTER_DISC_CLOSED, 13000);
+	uint64_t length, offset;
+	enum platter_kind kind;
+	struct pl_disk *leaf;
+
+	fake_add_track(f, 0, 600, false, 1);
+	fake_add_track(f, 12000, 1000, false, 2);
+	leaf = leaf_of(f, 0);
+	f->bad_start = 598;
+	f->bad_nr = 2;
+	EXPECT_OK(pl_span(leaf, 590 * PL_DISC_SECTOR, MIB(1), &kind, &length, &err));
+	EXPECT_EQ(kind, PLATTER_DATA);
+	EXPECT_EQ(length, 8 * PL_DISC_SECTOR);
+	EXPECT_OK(pl_span(leaf, 598 * PL_DISC_SECTOR, MIB(1), &kind, &length, &err));
+	EXPECT_EQ(kind, PLATTER_ZERO);
+	EXPECT(!pl_drive_leaf_bad(leaf, 0, &offset, &length));
+	pl_disk_unref(leaf);
+
+	leaf = leaf_of(f, 0);
+	f->bad_start = 597;
+	f->bad_nr = 3;
+	EXPECT_OK(pl_read(leaf, &(uint8_t){ 0 }, 1, 0, &err));
+	EXPECT_OK(pl_read(leaf, &(uint8_t){ 0 }, 1, 599 * PL_DISC_SECTOR, &err));
+	EXPECT(pl_drive_leaf_bad(leaf, 0, &offset, &length));
+	EXPECT_EQ(offset, 597 * PL_DISC_SECTOR);
+	EXPECT_EQ(length, 3 * PL_DISC_SECTOR);
+	done(f, leaf);
+}
+
+TEST(pregap_of_sound_behind_data_is_not_damage)
+{
+	/* Sectors that cannot be read before the second track, and how many of them are bad. */
+	static const struct {
+		uint64_t unreadable, bad;
+	} rows[] = { { 0, 0 },   { 1, 0 },   { 2, 0 },   { 3, 3 },   { 149, 149 },
+		     { 150, 0 }, { 152, 0 }, { 153, 3 }, { 200, 50 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct fake *f = fake_new(PL_PROFILE_CD_R, PLATTER_DISC_CLOSED, 1000);
+		struct pl_disk *leaf;
+		uint64_t offset, length = 0;
+
+		fake_add_track(f, 0, 400, false, 1);
+		fake_add_track(f, 400, 600, true, 1);
+		leaf = leaf_of(f, 0);
+		f->bad_nr = rows[i].unreadable;
+		f->bad_start = 400 - f->bad_nr;
+		EXPECT_OK(pl_read(leaf, &(uint8_t){ 0 }, 1, 0, &err));
+		if (!pl_drive_leaf_bad(leaf, 0, &offset, &length))
+			length = 0;
+		EXPECT_EQ(length, rows[i].bad * PL_DISC_SECTOR);
+		done(f, leaf);
+	}
 }
 
 TEST(run_out_of_a_track_is_no_part_of_the_disc)
@@ -573,7 +661,7 @@ TEST(rip_lists_what_could_not_be_read)
 	static const struct platter_drive_read_options how = { .size = sizeof how, .retries = 1 };
 	struct platter_create_options options = { .size = sizeof options };
 	struct fake *f = fake_new(PL_PROFILE_DVD_ROM, PLATTER_DISC_CLOSED, 1000);
-	struct platter_copy_result result = { 0 };
+	struct platter_rip_result result = { 0 };
 	char target[256], map[264];
 
 	snprintf(target, sizeof target, "%s/disc.iso", pl_test_folder());
@@ -582,15 +670,55 @@ TEST(rip_lists_what_could_not_be_read)
 	f->bad_start = 701;
 	f->bad_nr = 1;
 	EXPECT_OK(pl_rip(&f->drive, target, &how, &options, NULL, &result, &err));
-	EXPECT_EQ(result.bad, PL_DISC_SECTOR);
-	EXPECT_EQ(result.size, 1000 * PL_DISC_SECTOR);
-	EXPECT(exists(map));
+	EXPECT_EQ(result.copy.bad, PL_DISC_SECTOR);
+	EXPECT_EQ(result.copy.size, 1000 * PL_DISC_SECTOR);
+	EXPECT(exists(map) && result.mapped);
 	f->bad_nr = 0;
 	options.overwrite = true;
-	result = (struct platter_copy_result){ 0 };
+	result = (struct platter_rip_result){ 0 };
 	EXPECT_OK(pl_rip(&f->drive, target, &how, &options, NULL, &result, &err));
-	EXPECT_EQ(result.bad, 0);
-	EXPECT(!exists(map));
+	EXPECT_EQ(result.copy.bad, 0);
+	EXPECT(!exists(map) && !result.mapped);
+	pl_drive_close(&f->drive, false);
+}
+
+static void
+put_text(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	EXPECT(f && fputs(text, f) >= 0 && fclose(f) == 0);
+}
+
+TEST(file_that_is_called_like_the_map_is_left_alone)
+{
+	static const struct platter_drive_read_options how = { .size = sizeof how };
+	struct platter_create_options options = { .size = sizeof options };
+	struct fake *f = fake_new(PL_PROFILE_DVD_ROM, PLATTER_DISC_CLOSED, 1000);
+	struct platter_rip_result result = { 0 };
+	char target[256], map[264], line[16] = "";
+	FILE *in;
+
+	snprintf(target, sizeof target, "%s/disc.iso", pl_test_folder());
+	snprintf(map, sizeof map, "%s.map", target);
+	put_text(map, "a town\n");
+	for (f->bad_nr = 0; f->bad_nr < 2; f->bad_nr++)
+		EXPECT_EQ(pl_rip(&f->drive, target, &how, &options, NULL, &result, &err), -EEXIST);
+	EXPECT(strstr(err.message, map));
+	/* Nothing was read for it, which takes long. */
+	EXPECT(!exists(target));
+	EXPECT_EQ(f->reads, 0);
+	/* It is no list of an earlier image, and there is no new one. */
+	f->bad_nr = 0;
+	options.overwrite = true;
+	EXPECT_OK(pl_rip(&f->drive, target, &how, &options, NULL, &result, &err));
+	EXPECT((in = fopen(map, "r")) && fgets(line, sizeof line, in) && fclose(in) == 0);
+	EXPECT_STR(line, "a town\n");
+	f->bad_nr = 1;
+	EXPECT_OK(pl_rip(&f->drive, target, &how, &options, NULL, &result, &err));
+	EXPECT(result.mapped);
+	EXPECT((in = fopen(map, "r")) && fgets(line, sizeof line, in) && fclose(in) == 0);
+	EXPECT_STR(line, "# Mapfile. Crea");
 	pl_drive_close(&f->drive, false);
 }
 
@@ -599,7 +727,7 @@ TEST(rip_of_no_disc_or_nothing_is_refused)
 	static const struct platter_drive_read_options how = { .size = sizeof how };
 	static const struct platter_create_options options = { .size = sizeof options };
 	struct fake *f = fake_new(PL_PROFILE_DVD_R, PLATTER_DISC_BLANK, 10);
-	struct platter_copy_result result = { 0 };
+	struct platter_rip_result result = { 0 };
 	char target[256];
 
 	snprintf(target, sizeof target, "%s/disc.iso", pl_test_folder());
@@ -618,7 +746,7 @@ TEST(disc_of_sound_becomes_a_cue_sheet_with_all_that_is_known_of_it)
 	struct platter_create_options options = { .size = sizeof options };
 	struct fake *f = fake_new(PL_PROFILE_CD_R, PLATTER_DISC_CLOSED, 1500);
 	PL_AUTOUNREF struct pl_disk *file = NULL, *image = NULL;
-	struct platter_copy_result result = { 0 };
+	struct platter_rip_result result = { 0 };
 	const struct platter_disc *info;
 	char target[256];
 	uint8_t sector[PL_AUDIO_SECTOR];
@@ -629,8 +757,8 @@ TEST(disc_of_sound_becomes_a_cue_sheet_with_all_that_is_known_of_it)
 	f->bad_nr = 1;
 	snprintf(target, sizeof target, "%s/album.cue", pl_test_folder());
 	EXPECT_OK(pl_rip(&f->drive, target, &how, &options, NULL, &result, &err));
-	EXPECT_EQ(result.bad, PL_AUDIO_SECTOR);
-	EXPECT_EQ(result.size, 1500 * PL_AUDIO_SECTOR);
+	EXPECT_EQ(result.copy.bad, PL_AUDIO_SECTOR);
+	EXPECT_EQ(result.copy.size, 1500 * PL_AUDIO_SECTOR);
 	EXPECT_OK(pl_storage_open(target, 0, &file, &err));
 	EXPECT_OK(pl_image_open(file, target, NULL, NULL, 0, &image, &err));
 	EXPECT(pl_disc_of(image));
@@ -650,13 +778,43 @@ TEST(disc_of_sound_becomes_a_cue_sheet_with_all_that_is_known_of_it)
 	pl_drive_close(&f->drive, false);
 }
 
+TEST(map_of_a_mixed_disc_has_what_is_bad_of_both_kinds)
+{
+	static const struct platter_drive_read_options how = { .size = sizeof how };
+	static const struct platter_create_options options = { .size = sizeof options };
+	struct fake *f = fake_new(PL_PROFILE_CD_R, PLATTER_DISC_CLOSED, 13000);
+	struct platter_rip_result result = { 0 };
+	char target[256], line[80], blocks[400] = "";
+	FILE *in;
+
+	fake_add_track(f, 0, 600, true, 1);
+	fake_add_track(f, 12000, 1000, false, 2);
+	/* The last of sound, and the first of data. */
+	f->bad_start = 599;
+	f->bad_nr = 12000 + 3 - 599;
+	snprintf(target, sizeof target, "%s/extra.cue", pl_test_folder());
+	EXPECT_OK(pl_rip(&f->drive, target, &how, &options, NULL, &result, &err));
+	EXPECT(result.mapped);
+	snprintf(target, sizeof target, "%s/extra.cue.map", pl_test_folder());
+	EXPECT((in = fopen(target, "r")));
+	while (fgets(line, sizeof line, in))
+		if (strstr(line, "0x") == line && line[strlen(line) - 2] == '-')
+			snprintf(blocks + strlen(blocks), sizeof blocks - strlen(blocks), "%s",
+				 line);
+	EXPECT(fclose(in) == 0);
+	snprintf(line, sizeof line, "0x%08X  0x%08X  -\n0x%08X  0x%08X  -\n", 599 * PL_AUDIO_SECTOR,
+		 PL_AUDIO_SECTOR, 12000 * PL_AUDIO_SECTOR, 3 * PL_AUDIO_SECTOR);
+	EXPECT_STR(blocks, line);
+	pl_drive_close(&f->drive, false);
+}
+
 TEST(data_behind_sound_is_both_in_a_cue_sheet_and_alone)
 {
 	static const struct platter_drive_read_options how = { .size = sizeof how };
 	static const struct platter_create_options options = { .size = sizeof options };
 	struct fake *f = fake_new(PL_PROFILE_CD_R, PLATTER_DISC_CLOSED, 13000);
 	PL_AUTOUNREF struct pl_disk *file = NULL, *image = NULL;
-	struct platter_copy_result result = { 0 };
+	struct platter_rip_result result = { 0 };
 	struct pl_place *place;
 	char target[256];
 
