@@ -69,17 +69,26 @@ fill_options(const struct arguments *args, const struct platter_drive_info *info
 	return STATUS_DONE;
 }
 
+/* What stands from sector `first` on, and is lost. */
 static void
-show_disc(struct platter_drive *drive)
+show_lost(struct platter_drive *drive, int64_t first)
 {
+	const struct platter_drive_read_options from = { .size = sizeof from, .start = first };
 	const struct platter_drive_info *info = platter_drive_info(drive);
 	struct platter_error err = PLATTER_ERROR_INIT;
 	struct platter_description *d = NULL;
 	struct platter_disk *disk = NULL;
 	AUTOFREE char *disc = disc_text(&info->disc);
 
-	say(stderr, "What stands on the disc in %s (%s) will be lost:", info->address, disc);
-	if (platter_drive_disk(drive, NULL, &disk, &err) == 0 &&
+	if (first > 0)
+		say(stderr,
+		    "What stands behind the last session on the disc in %s (%s), from sector "
+		    "%" PRId64 " on, will be lost:",
+		    info->address, disc, first);
+	else
+		say(stderr, "What stands on the disc in %s (%s) will be lost:", info->address,
+		    disc);
+	if (platter_drive_disk(drive, &from, &disk, &err) == 0 &&
 	    platter_describe(disk, &d, &err) == 0)
 		say_what_is_on_it(stderr, d);
 	else
@@ -158,16 +167,16 @@ burn(const struct arguments *args, struct platter_disk *image, struct platter_dr
 	struct platter_burn_options options;
 	struct platter_burn_result result;
 	struct progress progress;
-	bool lost = false;
+	int64_t lost = -1;
 	int r, status = fill_options(args, info, &options);
 
 	if (status != STATUS_DONE)
 		return status;
 	if (platter_burn_check(image, drive, &options, &lost, &err) < 0)
 		return report(args, &err, "cannot burn to '%s'", info->address);
-	if (lost && (!args->option[OPT_QUIET].given || !args->option[OPT_YES].given))
-		show_disc(drive);
-	if (lost)
+	if (lost >= 0 && (!args->option[OPT_QUIET].given || !args->option[OPT_YES].given))
+		show_lost(drive, lost);
+	if (lost >= 0)
 		status = ask_to_overwrite(args, args->operands[0], info->address);
 	if (status != STATUS_DONE)
 		return status;

@@ -108,6 +108,7 @@ PLATTER_API const struct platter_drive_info *platter_drive_info(const struct pla
 struct platter_drive_read_options {
 	size_t size;      /* sizeof(struct platter_drive_read_options) */
 	unsigned retries; /* times that a sector which cannot be read is tried again */
+	int64_t start; /* LBA of the first sector; platter_rip() takes a disc from its start only */
 };
 
 /*
@@ -150,12 +151,13 @@ struct platter_burn_result {
 
 /*
  * Answer whether `image` (NULL: nothing, only blank, format or close) can be burned, as
- * `options` (NULL: none) say, on the disc that is in the drive.  *ret_lost (may be NULL): is what
- * stands on the disc lost by it?  Nothing is written.
+ * `options` (NULL: none) say, on the disc that is in the drive.  *ret_lost (may be NULL): LBA from
+ * which on what stands on the disc is lost by it; -1: nothing is.  Of what an appended session would
+ * be written over, 16 MiB are read to see whether there is anything.  Nothing is written.
  * Errors: -ENOMEDIUM, -ENOSPC, -EROFS (closed), -ENOTSUP, -EINVAL.
  */
 PLATTER_API int platter_burn_check(struct platter_disk *image, struct platter_drive *drive,
-				   const struct platter_burn_options *options, bool *ret_lost,
+				   const struct platter_burn_options *options, int64_t *ret_lost,
 				   struct platter_error *err);
 
 /*

@@ -139,7 +139,7 @@ platter_drive_disk(struct platter_drive *drive, const struct platter_drive_read_
 	disk = malloc(sizeof *disk);
 	if (!disk)
 		return pl_no_memory(err);
-	r = pl_drive_place(drive->drive, o.retries, &disk->place, err);
+	r = pl_drive_place(drive->drive, &o, &disk->place, err);
 	if (r < 0)
 		free(disk);
 	else
@@ -163,11 +163,11 @@ check_source(const struct platter_disk *image, const struct platter_drive *drive
 
 int
 platter_burn_check(struct platter_disk *image, struct platter_drive *drive,
-		   const struct platter_burn_options *options, bool *ret_lost,
+		   const struct platter_burn_options *options, int64_t *ret_lost,
 		   struct platter_error *err)
 {
 	struct platter_burn_options o;
-	bool lost = false;
+	int64_t lost = -1;
 	int r;
 
 	if (!drive)

@@ -24,6 +24,10 @@
 /* What holds the names of an ISO 9660 image and its like, and of partition tables: 64 KiB. */
 #define WIPE_FAST_SECTORS 32
 
+/* What is read to find out whether something is there that would be lost: 16 MiB, 64 KiB at once. */
+#define LOOK_SECTORS 8192
+#define LOOK_AT_ONCE 32
+
 /* A buffer that was filled so far (percent) once may be asked how low it got. */
 #define BUFFER_WAS_FULL 50
 
@@ -136,15 +140,47 @@ make_plan(struct pl_disk *image, struct pl_drive *drive, const struct platter_bu
 	return r;
 }
 
+/*
+ * Does anything stand on an overwritable disc where a session will be written that is appended?  What
+ * cannot be read, or would take too long to, may be something.
+ */
+static int
+is_anything_at(struct pl_drive *drive, int64_t start, uint64_t nr, bool *ret,
+	       struct platter_error *err)
+{
+	PL_AUTOFREE uint8_t *buf = malloc(LOOK_AT_ONCE * PL_DISC_SECTOR);
+	uint64_t size = drive->info.disc.size / PL_DISC_SECTOR, at = (uint64_t)start;
+	uint64_t end = PL_MIN(size, at + nr), look_end = PL_MIN(end, at + LOOK_SECTORS);
+
+	if (!buf)
+		return pl_no_memory(err);
+	*ret = false;
+	while (at < look_end && !*ret) {
+		size_t part = (size_t)PL_MIN(look_end - at, LOOK_AT_ONCE), got;
+		int r = drive->ops->read(drive, false, (int64_t)at, part, buf, &got, err);
+
+		if (r < 0)
+			return r;
+		*ret = got < part || !pl_is_zero(buf, part * PL_DISC_SECTOR);
+		at += part;
+	}
+	*ret |= look_end < end;
+	return 0;
+}
+
 int
 pl_burn_check(struct pl_disk *image, struct pl_drive *drive, const struct platter_burn_options *o,
-	      bool *ret_lost, struct platter_error *err)
+	      int64_t *ret_lost, struct platter_error *err)
 {
 	struct pl_burn_plan plan;
+	bool lost = false;
 	int r = make_plan(image, drive, o, &plan, err);
 
+	if (r == 0 && plan.overwrites && !o->simulate)
+		r = is_anything_at(drive, plan.start, pl_div_round_up(image->size, PL_DISC_SECTOR),
+				   &lost, err);
 	if (r == 0)
-		*ret_lost = plan.lost;
+		*ret_lost = plan.lost ? 0 : lost ? plan.start : -1;
 	return r;
 }
 

@@ -50,17 +50,25 @@ check_disc(const struct pl_drive *drive, struct platter_error *err)
 }
 
 int
-pl_drive_place(struct pl_drive *drive, unsigned retries, struct pl_place **ret,
-	       struct platter_error *err)
+pl_drive_place(struct pl_drive *drive, const struct platter_drive_read_options *o,
+	       struct pl_place **ret, struct platter_error *err)
 {
-	struct pl_drive_leaf_options how = { .retries = retries, .name = drive->info.address };
+	struct pl_drive_leaf_options how = { .retries = o->retries,
+					     .start = o->start,
+					     .name = drive->info.address };
 	struct pl_disk *leaf;
+	uint64_t nr;
 	int r = check_disc(drive, err);
 
 	if (r == 0)
-		r = data_sectors(drive, &how.nr, err);
-	if (r == 0)
-		r = pl_drive_leaf(drive, &how, &leaf, err);
+		r = data_sectors(drive, &nr, err);
+	if (r == 0 && (o->start < 0 || (uint64_t)o->start >= PL_MAX(nr, 1)))
+		r = pl_invalid(err, "sector %" PRId64 " is not among the %" PRIu64 " of the disc",
+			       o->start, nr);
+	if (r < 0)
+		return r;
+	how.nr = nr - (uint64_t)o->start;
+	r = pl_drive_leaf(drive, &how, &leaf, err);
 	if (r < 0)
 		return r;
 	r = pl_place_of_leaf(leaf, ret, err);
@@ -192,10 +200,10 @@ has_sound(const struct pl_drive *drive)
 }
 
 static int
-open_data(struct pl_drive *drive, unsigned retries, struct leaves *leaves, struct pl_place **ret,
-	  struct platter_error *err)
+open_data(struct pl_drive *drive, const struct platter_drive_read_options *how,
+	  struct leaves *leaves, struct pl_place **ret, struct platter_error *err)
 {
-	int r = pl_drive_place(drive, retries, ret, err);
+	int r = pl_drive_place(drive, how, ret, err);
 
 	if (r == 0)
 		leaves->data = pl_disk_ref((*ret)->storage);
@@ -204,8 +212,8 @@ open_data(struct pl_drive *drive, unsigned retries, struct leaves *leaves, struc
 
 /* The disc as a place, and the leaves that tell what could not be read of it; `leaves` starts empty. */
 static int
-open_disc(struct pl_drive *drive, unsigned retries, struct leaves *leaves, struct pl_place **ret,
-	  struct platter_error *err)
+open_disc(struct pl_drive *drive, const struct platter_drive_read_options *how,
+	  struct leaves *leaves, struct pl_place **ret, struct platter_error *err)
 {
 	struct pl_disk *disk = NULL;
 	struct pl_place *below;
@@ -214,8 +222,8 @@ open_disc(struct pl_drive *drive, unsigned retries, struct leaves *leaves, struc
 	if (r < 0)
 		return r;
 	if (!has_sound(drive))
-		return open_data(drive, retries, leaves, ret, err);
-	r = open_sound(drive, retries, leaves, &disk, err);
+		return open_data(drive, how, leaves, ret, err);
+	r = open_sound(drive, how->retries, leaves, &disk, err);
 	if (r < 0)
 		return r;
 	r = pl_place_of_leaf(pl_disk_ref(leaves->sound), &below, err);
@@ -304,10 +312,12 @@ pl_rip(struct pl_drive *drive, const char *target, const struct platter_drive_re
 	struct pl_place *place = NULL;
 	int r = mapfile ? 0 : pl_no_memory(err);
 
+	if (r == 0 && how->start)
+		r = pl_invalid(err, "an image is made of a disc from its start on");
 	if (r == 0 && to_file)
 		r = check_mapfile(mapfile, options->overwrite, err);
 	if (r == 0)
-		r = open_disc(drive, how->retries, &leaves, &place, err);
+		r = open_disc(drive, how, &leaves, &place, err);
 	if (r == 0)
 		r = pl_create(place, target, options, progress, &ret->copy, err);
 	if (r == 0 && to_file)

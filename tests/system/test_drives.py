@@ -134,6 +134,25 @@ def test_nothing_is_lost_by_surprise():
         expect(f.read(os.stat(other).st_size) == g.read(), "what was burned over it")
 
 
+def test_what_lies_behind_the_last_session():
+    """Where an appended session would go stands another file system: it is shown, and lost only after a yes."""
+    lib.need_tool("mke2fs")
+    burn("--multi", iso("a.iso", "ONE", one=b"first"), drive())
+    at = disc_of(drive())["next_writable"]
+    lib.make_raw("ext", 4 * MIB, [])
+    run(["mke2fs", "-q", "-L", "treasure", path("ext")])
+    with open(path("disc.img"), "r+b") as f, open(path("ext"), "rb") as g:
+        f.seek(at * 2048)
+        f.write(g.read())
+    before = lib.sha256(path("disc.img"))
+    image = iso("b.iso", "TWO", "-M", drive(), "-C", f"0,{at}", two=noise(MIB))
+    r = platter("burn", "--append", image, drive(), status=2)
+    expect("treasure" in r.errors and f"sector {at} on" in r.errors and "--yes" in r.errors, r.errors)
+    expect_equal(lib.sha256(path("disc.img")), before, "the disc")
+    burn("--append", "--verify", "--yes", image, drive())
+    expect_equal(sorted(platter("ls", path("disc.img")).text.split()), ["one", "two"], "files")
+
+
 def test_simulation():
     """A simulation writes nothing, and asks nothing."""
     image = iso("a.iso", "ONE", one=noise(MIB))

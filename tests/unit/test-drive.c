@@ -34,6 +34,7 @@ plan(enum pl_profile profile, enum platter_disc_state state,
 	return r;
 }
 
+static const struct platter_drive_read_options once = { .size = sizeof once };
 static const struct platter_burn_options nothing,
 	append = { .append = true }, blank = { .blank = PLATTER_BLANK_FAST },
 	full = { .blank = PLATTER_BLANK_FULL }, format = { .format = true };
@@ -448,11 +449,11 @@ TEST(run_out_of_a_track_is_no_part_of_the_disc)
 	fake_add_track(f, 0, 402, false, 1);
 	f->bad_start = 400;
 	f->bad_nr = 2;
-	EXPECT_OK(pl_drive_place(&f->drive, 0, &place, &err));
+	EXPECT_OK(pl_drive_place(&f->drive, &once, &place, &err));
 	EXPECT_EQ(place->disk->size, 400 * PL_DISC_SECTOR);
 	pl_place_close(place);
 	f->bad_start = 401;
-	EXPECT_OK(pl_drive_place(&f->drive, 0, &place, &err));
+	EXPECT_OK(pl_drive_place(&f->drive, &once, &place, &err));
 	EXPECT_EQ(place->disk->size, 401 * PL_DISC_SECTOR);
 	pl_place_close(place);
 	pl_drive_close(&f->drive, false);
@@ -625,6 +626,43 @@ TEST(bad_sectors_of_the_image_are_counted)
 	EXPECT(result.verified);
 	pl_drive_close(&to->drive, false);
 	done(from, image);
+}
+
+TEST(what_an_appended_session_is_written_over_is_told)
+{
+	/* Sectors from 320 on that are zeros, and from where on something is lost. */
+	static const struct {
+		uint64_t zeros;
+		int64_t lost;
+	} rows[] = { { 0, 320 }, { 49, 320 }, { 50, -1 }, { 400, -1 } };
+	struct pl_disk *image = image_of(50 * PL_DISC_SECTOR);
+	int64_t lost;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct fake *f = fake_new(PL_PROFILE_DVD_PLUS_RW, PLATTER_DISC_OVERWRITABLE, 1000);
+		static const struct platter_burn_options simulated = { .append = true,
+								       .simulate = true };
+
+		memset(f->bytes + 320 * PL_AUDIO_SECTOR, 0, rows[i].zeros * PL_AUDIO_SECTOR);
+		f->drive.info.disc.next_writable = 320;
+		EXPECT_OK(pl_burn_check(image, &f->drive, &append, &lost, &err));
+		EXPECT_EQ(lost, rows[i].lost);
+		EXPECT_OK(pl_burn_check(image, &f->drive, &simulated, &lost, &err));
+		EXPECT_EQ(lost, -1);
+		EXPECT_OK(pl_burn_check(image, &f->drive, &nothing, &lost, &err));
+		EXPECT_EQ(lost, 0);
+		/* What cannot be read may be something. */
+		f->bad_start = 330;
+		f->bad_nr = 1;
+		EXPECT_OK(pl_burn_check(image, &f->drive, &append, &lost, &err));
+		EXPECT_EQ(lost, 320);
+		/* The disc ends where the session begins. */
+		f->drive.info.disc.size = 320 * PL_DISC_SECTOR;
+		EXPECT_OK(pl_burn_check(image, &f->drive, &append, &lost, &err));
+		EXPECT_EQ(lost, -1);
+		pl_drive_close(&f->drive, false);
+	}
+	pl_disk_unref(image);
 }
 
 TEST(appended_session_begins_where_the_drive_says)
@@ -826,7 +864,7 @@ TEST(data_behind_sound_is_both_in_a_cue_sheet_and_alone)
 	EXPECT_OK(pl_image_open(file, target, NULL, NULL, 0, &image, &err));
 	EXPECT_EQ(pl_disc_of(image)->info.nr_sessions, 2);
 	EXPECT_EQ(pl_disc_of(image)->info.tracks[1].start, 12000);
-	EXPECT_OK(pl_drive_place(&f->drive, 0, &place, &err));
+	EXPECT_OK(pl_drive_place(&f->drive, &once, &place, &err));
 	EXPECT_EQ(place->disk->size, 13000 * PL_DISC_SECTOR);
 	expect_sectors(f, place->disk, 12000, 1000);
 	pl_place_close(place);
