@@ -476,12 +476,33 @@ fifo_fill(const struct pl_burning *g, const struct burn_progress *p)
 }
 
 void
+pl_burner_cancel(struct pl_drive *drive)
+{
+	struct pl_burner *b = pl_burner_of(drive);
+
+	b->cancelled = true;
+	burn_drive_cancel(b->d);
+}
+
+/* The error of a source, behind which libburn would write zeros to the end of the track. */
+static const struct platter_error *
+failed_feed(const struct pl_burning *g)
+{
+	for (size_t i = 0; i < g->nr_tracks; i++)
+		if (g->feeds[i]->failed)
+			return &g->feeds[i]->err;
+	return NULL;
+}
+
+void
 pl_burner_poll(struct pl_drive *drive, struct pl_drive_state *ret)
 {
 	struct pl_burner *b = pl_burner_of(drive);
 	struct burn_progress p = { 0 };
 	enum burn_drive_status status = burn_drive_get_status(b->d, &p);
 
+	if (!b->cancelled && failed_feed(&b->burning))
+		pl_burner_cancel(drive);
 	*ret = (struct pl_drive_state){
 		.busy = status != BURN_DRIVE_IDLE,
 		.phase = "burning",
@@ -507,25 +528,6 @@ pl_burner_poll(struct pl_drive *drive, struct pl_drive_state *ret)
 	    p.buffer_available <= p.buffer_capacity)
 		ret->buffer = (int)(100 * (uint64_t)(p.buffer_capacity - p.buffer_available) /
 				    p.buffer_capacity);
-}
-
-void
-pl_burner_cancel(struct pl_drive *drive)
-{
-	struct pl_burner *b = pl_burner_of(drive);
-
-	b->cancelled = true;
-	burn_drive_cancel(b->d);
-}
-
-/* The error of a source, which let libburn pad the track with zeros. */
-static const struct platter_error *
-failed_feed(const struct pl_burning *g)
-{
-	for (size_t i = 0; i < g->nr_tracks; i++)
-		if (g->feeds[i]->failed)
-			return &g->feeds[i]->err;
-	return NULL;
 }
 
 int

@@ -587,6 +587,65 @@ TEST(formatting_and_closing_are_done_by_the_drive)
 	pl_drive_close(&f->drive, false);
 }
 
+/* Zeros that can be read up to some byte. */
+struct broken {
+	struct pl_disk disk;
+	uint64_t end;
+};
+
+static int
+broken_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_extent *ret,
+	   struct platter_error *e)
+{
+	(void)disk, (void)offset, (void)e;
+	*ret = (struct pl_extent){ .kind = PLATTER_DATA, .length = length };
+	return 0;
+}
+
+static int
+broken_read(struct pl_disk *disk, void *buf, size_t n, uint64_t offset, struct platter_error *e)
+{
+	memset(buf, 0x55, n);
+	if (offset + n <= pl_container_of(disk, struct broken, disk)->end)
+		return 0;
+	return pl_fail_at(e, -EIO, offset, "the source is broken");
+}
+
+static void
+broken_free(struct pl_disk *disk)
+{
+	pl_disk_done(disk);
+	free(pl_container_of(disk, struct broken, disk));
+}
+
+/* With the real driver: nothing follows what could be read. */
+TEST(source_that_breaks_ends_the_burning)
+{
+	static const struct pl_disk_ops ops = {
+		.name = "broken", .map = broken_map, .read = broken_read, .free = broken_free
+	};
+	static const struct platter_burn_options plain = { .size = sizeof plain };
+	struct broken *image = calloc(1, sizeof *image);
+	struct platter_burn_result result;
+	struct pl_drive *drive;
+	char address[256];
+	struct stat st;
+
+	EXPECT(image);
+	EXPECT_OK(pl_disk_init(&image->disk, &ops, "broken", &err));
+	image->disk.size = GIB(1);
+	image->end = MIB(20);
+	snprintf(address, sizeof address, "stdio:%s/disc", pl_test_folder());
+	EXPECT_OK(pl_drive_open(address, true, &drive, &err));
+	EXPECT_EQ(pl_burn(&image->disk, drive, &plain, NULL, &result, &err), -EIO);
+	EXPECT_STR(err.message, "the source is broken");
+	EXPECT(result.written == 0);
+	EXPECT(stat(pl_drive_path(address), &st) == 0);
+	EXPECT(st.st_size <= (off_t)image->end);
+	pl_drive_close(drive, false);
+	pl_disk_unref(&image->disk);
+}
+
 static void
 cancel_when_burning(const struct platter_progress_event *event, void *closure)
 {
