@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,36 +26,84 @@ pl_target_check(const char *target, const struct platter_create_options *options
 	return r;
 }
 
+/* The folder for files on the way to standard output. */
+static const char *
+temporary_folder(void)
+{
+	const char *folder = getenv("TMPDIR");
+
+	return folder ? folder : "/var/tmp";
+}
+
+/* Is this folder the other one, or in it?  One that is not there is another's error. */
+static bool
+is_inside(const char *folder, const char *other)
+{
+	PL_AUTOFREE char *a = realpath(folder, NULL);
+	PL_AUTOFREE char *b = realpath(other, NULL);
+	size_t n = b ? strlen(b) : 0;
+
+	return a && b && !strncmp(a, b, n) && (!a[n] || a[n] == '/' || n == 1);
+}
+
+static bool
+is_file_inside(const char *path, const char *other)
+{
+	const char *slash = strrchr(path, '/');
+	PL_AUTOFREE char *above = slash ? strndup(path, (size_t)(slash + 1 - path)) : strdup(".");
+
+	return above && is_inside(above, other);
+}
+
+/* Is standard output redirected to a file in the folder? */
+static bool
+is_output_inside(const char *other)
+{
+	char path[PATH_MAX + 1];
+	struct stat st;
+	ssize_t n;
+
+	if (fstat(STDOUT_FILENO, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	n = readlink("/proc/self/fd/1", path, sizeof path - 1);
+	if (n <= 0)
+		return false;
+	path[n] = '\0';
+	return is_file_inside(path, other);
+}
+
 int
 pl_refuse_target_inside(const char *target, const char *from, struct platter_error *err)
 {
-	const char *slash = strrchr(target, '/');
-	PL_AUTOFREE char *above =
-		slash ? strndup(target, (size_t)(slash + 1 - target)) : strdup(".");
-	PL_AUTOFREE char *folder = above ? realpath(above, NULL) : NULL;
-	PL_AUTOFREE char *source = from ? realpath(from, NULL) : NULL;
-	size_t n;
+	bool to_output = !strcmp(target, "-");
 	int r;
 
-	/* One that is not there is another's error. */
-	if (!strcmp(target, "-") || !folder || !source)
+	if (!from)
 		return 0;
-	n = strlen(source);
-	if (strncmp(folder, source, n) != 0 || (folder[n] && folder[n] != '/' && n > 1))
-		return 0;
-	r = pl_invalid(err, "'%s' would stand in '%s', which it is made of", target, from);
-	pl_hint(err, "choose a name in another folder");
-	return r;
+	if (to_output ? is_output_inside(from) : is_file_inside(target, from)) {
+		r = pl_invalid(err, "%s%s%s would stand in '%s', which it is made of",
+			       to_output ? "" : "'", to_output ? "standard output" : target,
+			       to_output ? "" : "'", from);
+		pl_hint(err, "choose a name in another folder");
+		return r;
+	}
+	if (to_output && is_inside(temporary_folder(), from)) {
+		r = pl_invalid(err, "files on the way would stand in '%s', which is read",
+			       temporary_folder());
+		pl_hint(err, "name another folder for them in the environment variable TMPDIR");
+		return r;
+	}
+	return 0;
 }
 
 int
 pl_work_folder(const char *target, char **ret, struct platter_error *err)
 {
-	const char *slash = strrchr(target, '/'), *temporary = getenv("TMPDIR");
+	const char *slash = strrchr(target, '/');
 	PL_AUTOFREE char *folder = NULL;
 
 	if (!strcmp(target, "-"))
-		folder = pl_format("%s/platter-XXXXXX", temporary ? temporary : "/var/tmp");
+		folder = pl_format("%s/platter-XXXXXX", temporary_folder());
 	else
 		folder = pl_format("%.*s.platter-XXXXXX", slash ? (int)(slash + 1 - target) : 0,
 				   target);

@@ -15,8 +15,8 @@ int pl_target_check(const char *target, const struct platter_create_options *opt
 		    struct platter_error *err);
 
 /*
- * -EINVAL: `target` would stand in the folder `from` (NULL is allowed), and what is made on the way
- * would get into what is made of it.
+ * -EINVAL: `target`, or where pl_work_folder() would be, stands in the folder `from` (NULL is
+ * allowed), and what is made would get into what it is made of.
  */
 int pl_refuse_target_inside(const char *target, const char *from, struct platter_error *err);
 
