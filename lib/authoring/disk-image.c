@@ -208,23 +208,15 @@ find_folder(struct authoring *a, const char *from, size_t index, char **ret,
 	return *ret ? extract_place(a, from, *ret, err) : pl_no_memory(err);
 }
 
-/* What was put in, for the result. */
-static int
-count(struct authoring *a, const char *folder, struct platter_error *err)
+/* What is put in, for the result. */
+static void
+count(struct platter_author_result *result, const struct pl_source *source)
 {
-	const struct pl_exclude none = { 0 };
-	struct pl_source *source;
-	int r = pl_source_open(folder, &none, a->progress, &source, err);
-
-	if (r < 0)
-		return r;
-	a->result->files += source->nr_files;
-	a->result->folders += source->nr_folders;
-	a->result->links += source->nr_links;
-	a->result->others += source->nr_others;
-	a->result->bytes += source->bytes;
-	pl_source_close(source);
-	return 0;
+	result->files += source->nr_files;
+	result->folders += source->nr_folders;
+	result->links += source->nr_links;
+	result->others += source->nr_others;
+	result->bytes += source->bytes;
 }
 
 static int
@@ -246,36 +238,48 @@ set_uuid(struct pl_mkfs_order *order, size_t index, struct platter_error *err)
 }
 
 static int
-make_part(struct authoring *a, size_t index, struct platter_error *err)
+run_mkfs(struct authoring *a, size_t index, const char *image, const struct pl_source *source,
+	 struct platter_error *err)
 {
-	struct part *p = &a->parts[index];
-	PL_AUTOFREE char *image = pl_format("%s/part-%zu", a->work, index);
-	PL_AUTOFREE char *folder = NULL;
+	const struct part *p = &a->parts[index];
 	struct pl_mkfs_order order = {
 		.image = image,
 		.size = p->place.length,
 		.offset = p->place.offset,
 		.label = p->order->label,
+		.source = source,
 		.work = a->work,
 		.epoch = a->epoch,
 		.progress = a->progress,
 	};
-	int r = image ? find_folder(a, p->from, index, &folder, err) : pl_no_memory(err);
+	int r = pl_work_file(image, order.size, err);
 
-	if (r < 0)
-		return r;
-	order.from = folder;
-	r = pl_work_file(image, order.size, err);
 	if (r == 0)
 		r = set_uuid(&order, index, err);
 	if (r == 0)
 		r = pl_mkfs_run(p->kind, &order, err);
-	if (r < 0) {
+	if (r < 0)
 		pl_context(err, a->table ? "partition %zu" : "file system", index + 1);
-		return r;
-	}
-	if (folder)
-		r = count(a, folder, err);
+	return r;
+}
+
+static int
+make_part(struct authoring *a, size_t index, struct platter_error *err)
+{
+	const struct pl_exclude none = { 0 };
+	struct part *p = &a->parts[index];
+	PL_AUTOFREE char *image = pl_format("%s/part-%zu", a->work, index);
+	PL_AUTOFREE char *folder = NULL;
+	struct pl_source *source = NULL;
+	int r = image ? find_folder(a, p->from, index, &folder, err) : pl_no_memory(err);
+
+	if (r == 0 && folder)
+		r = pl_source_open(folder, &none, a->progress, &source, err);
+	if (r == 0)
+		r = run_mkfs(a, index, image, source, err);
+	if (r == 0 && source)
+		count(a->result, source);
+	pl_source_close(source);
 	return r < 0 ? r : pl_storage_open(image, PL_STORAGE_SINGLE, &p->disk, err);
 }
 

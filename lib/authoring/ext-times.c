@@ -52,45 +52,36 @@ put_items(FILE *to, const struct pl_item *folder, int64_t epoch, struct platter_
 }
 
 static int
-write_script(const char *script, const char *from, int64_t epoch, struct platter_progress *progress,
+write_script(const char *script, const struct pl_source *source, int64_t epoch,
 	     struct platter_error *err)
 {
-	const struct pl_exclude none = { 0 };
-	struct pl_source *source;
-	FILE *to;
-	int r = pl_source_open(from, &none, progress, &source, err);
+	FILE *to = fopen(script, "we");
+	int r;
 
-	if (r < 0)
-		return r;
-	to = fopen(script, "we");
-	if (!to) {
-		r = pl_fail_errno(err, -errno, "create '%s'", script);
-		pl_source_close(source);
-		return r;
-	}
+	if (!to)
+		return pl_fail_errno(err, -errno, "create '%s'", script);
 	r = put_times(to, &source->root, epoch, err);
 	if (r == 0)
 		r = put_items(to, &source->root, epoch, err);
 	if (fclose(to) != 0 && r == 0)
 		r = pl_fail_errno(err, -errno, "write '%s'", script);
-	pl_source_close(source);
 	return r;
 }
 
 int
-pl_ext_set_times(const char *image, const char *from, const char *script, int64_t epoch,
-		 struct platter_progress *progress, struct platter_error *err)
+pl_ext_set_times(const char *image, const struct pl_source *source, const char *script,
+		 int64_t epoch, struct platter_progress *progress, struct platter_error *err)
 {
 	struct pl_command c = { .package = "e2fsprogs" };
-	int r = write_script(script, from, epoch, progress, err);
+	int r = write_script(script, source, epoch, err);
 
 	if (r < 0)
 		return r;
 	pl_command_add(&c, "debugfs");
 	pl_command_add(&c, "-w");
 	pl_command_add(&c, "-f");
-	pl_command_add(&c, script);
-	pl_command_add(&c, image);
+	pl_command_add_path(&c, script);
+	pl_command_add_path(&c, image);
 	r = pl_command_run(&c, progress, err);
 	pl_command_done(&c);
 	return r;

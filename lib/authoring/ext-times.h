@@ -6,11 +6,11 @@
 #include "source.h"
 
 /*
- * Set all times of what mke2fs copied from the folder `from` into `image` to when it was modified,
+ * Set all times of what mke2fs copied from `source` into `image` to when it was modified,
  * or to `epoch` if that was later: it also copies when files were last read.  `script` is a file to
  * be written on the way.
  */
-int pl_ext_set_times(const char *image, const char *from, const char *script, int64_t epoch,
-		     struct platter_progress *progress, struct platter_error *err);
+int pl_ext_set_times(const char *image, const struct pl_source *source, const char *script,
+		     int64_t epoch, struct platter_progress *progress, struct platter_error *err);
 
 #endif

@@ -15,9 +15,9 @@ struct platter_progress;
 int pl_fat_make(const char *image, unsigned bits, const char *label, int64_t epoch,
 		struct platter_progress *progress, struct platter_error *err);
 
-/* Copy everything in the folder `from` of this machine into its root. */
-int pl_fat_fill(const char *image, const char *from, struct platter_progress *progress,
-		struct platter_error *err);
+/* Copy everything in a folder of this machine into its root; its names were checked. */
+int pl_fat_fill(const char *image, const struct pl_source *source,
+		struct platter_progress *progress, struct platter_error *err);
 
 /*
  * A new file `image` that is just large enough for the folder `from`, with its files in it: what

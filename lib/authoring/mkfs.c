@@ -11,6 +11,7 @@
 
 #include "ext-times.h"
 #include "fat-image.h"
+#include "fat-names.h"
 #include "text.h"
 #include "tool.h"
 #include "xfs-proto.h"
@@ -39,6 +40,22 @@ add_pair(struct pl_command *c, const char *option, const char *value)
 	pl_command_add(c, value);
 }
 
+static void
+add_path(struct pl_command *c, const char *option, const char *path)
+{
+	if (!path)
+		return;
+	pl_command_add(c, option);
+	pl_command_add_path(c, path);
+}
+
+/* The folder that the file system is filled from; NULL: none. */
+static const char *
+folder_of(const struct pl_mkfs_order *o)
+{
+	return o->source ? o->source->path : NULL;
+}
+
 static int
 make_ext(const struct pl_mkfs *kind, const struct pl_mkfs_order *o, struct platter_error *err)
 {
@@ -56,26 +73,28 @@ make_ext(const struct pl_mkfs *kind, const struct pl_mkfs_order *o, struct platt
 	add_pair(&c, "-t", kind->name);
 	add_pair(&c, "-L", o->label);
 	add_pair(&c, "-U", o->uuid);
-	add_pair(&c, "-d", o->from);
+	add_path(&c, "-d", folder_of(o));
 	pl_command_add(&c, "-E");
 	/* The inode tables of a new file are zeros already. */
 	pl_command_addf(&c, "root_owner=0:0,lazy_itable_init=1,assume_storage_prezeroed=1%s%s",
 			*o->uuid ? ",hash_seed=" : "", o->uuid);
-	pl_command_add(&c, o->image);
+	pl_command_add_path(&c, o->image);
 	r = run(&c, o, err);
-	if (r < 0 || !o->from || o->epoch < 0)
+	if (r < 0 || !o->source || o->epoch < 0)
 		return r;
 	script = pl_format("%s/times", o->work);
-	return script ? pl_ext_set_times(o->image, o->from, script, o->epoch, o->progress, err)
+	return script ? pl_ext_set_times(o->image, o->source, script, o->epoch, o->progress, err)
 		      : pl_no_memory(err);
 }
 
 static int
 make_fat(const struct pl_mkfs *kind, const struct pl_mkfs_order *o, struct platter_error *err)
 {
-	int r = pl_fat_make(o->image, kind->variant, o->label, o->epoch, o->progress, err);
+	int r = o->source ? pl_fat_check_names(o->source, err) : 0;
 
-	return r < 0 || !o->from ? r : pl_fat_fill(o->image, o->from, o->progress, err);
+	if (r == 0)
+		r = pl_fat_make(o->image, kind->variant, o->label, o->epoch, o->progress, err);
+	return r < 0 || !o->source ? r : pl_fat_fill(o->image, o->source, o->progress, err);
 }
 
 static int
@@ -86,7 +105,7 @@ make_exfat(const struct pl_mkfs *kind, const struct pl_mkfs_order *o, struct pla
 	(void)kind;
 	pl_command_add(&c, "mkfs.exfat");
 	add_pair(&c, "-L", o->label);
-	pl_command_add(&c, o->image);
+	pl_command_add_path(&c, o->image);
 	return run(&c, o, err);
 }
 
@@ -106,21 +125,20 @@ make_ntfs(const struct pl_mkfs *kind, const struct pl_mkfs_order *o, struct plat
 	add_pair(&c, "-S", "63");
 	pl_command_add(&c, "-p");
 	pl_command_addf(&c, "%" PRIu64, o->offset / 512);
-	pl_command_add(&c, o->image);
+	pl_command_add_path(&c, o->image);
 	return run(&c, o, err);
 }
 
 static int
 make_xfs(const struct pl_mkfs *kind, const struct pl_mkfs_order *o, struct platter_error *err)
 {
-	PL_AUTOFREE char *proto = o->from ? pl_format("%s/proto", o->work) : NULL;
+	PL_AUTOFREE char *proto = o->source ? pl_format("%s/proto", o->work) : NULL;
 	struct pl_command c = { .package = "xfsprogs" };
 	int r = 0;
 
 	(void)kind;
-	if (o->from)
-		r = proto ? pl_xfs_proto_write(proto, o->from, o->progress, err)
-			  : pl_no_memory(err);
+	if (o->source)
+		r = proto ? pl_xfs_proto_write(proto, o->source, err) : pl_no_memory(err);
 	if (r < 0)
 		return r;
 	pl_command_add(&c, "mkfs.xfs");
@@ -131,8 +149,8 @@ make_xfs(const struct pl_mkfs *kind, const struct pl_mkfs_order *o, struct platt
 		pl_command_add(&c, "-m");
 		pl_command_addf(&c, "uuid=%s", o->uuid);
 	}
-	add_pair(&c, "-p", proto);
-	pl_command_add(&c, o->image);
+	add_path(&c, "-p", proto);
+	pl_command_add_path(&c, o->image);
 	return run(&c, o, err);
 }
 
@@ -147,8 +165,8 @@ make_btrfs(const struct pl_mkfs *kind, const struct pl_mkfs_order *o, struct pla
 	pl_command_add(&c, "-f");
 	add_pair(&c, "-L", o->label);
 	add_pair(&c, "-U", o->uuid);
-	add_pair(&c, "--rootdir", o->from);
-	pl_command_add(&c, o->image);
+	add_path(&c, "--rootdir", folder_of(o));
+	pl_command_add_path(&c, o->image);
 	return run(&c, o, err);
 }
 
@@ -163,15 +181,15 @@ make_f2fs(const struct pl_mkfs *kind, const struct pl_mkfs_order *o, struct plat
 	pl_command_add(&c, "-q");
 	pl_command_add(&c, "-f");
 	add_pair(&c, "-l", o->label);
-	pl_command_add(&c, o->image);
+	pl_command_add_path(&c, o->image);
 	r = run(&c, o, err);
-	if (r < 0 || !o->from)
+	if (r < 0 || !o->source)
 		return r;
 	c = (struct pl_command){ .package = "f2fs-tools" };
 	pl_command_add(&c, "sload.f2fs");
 	pl_command_add(&c, "-P");
-	add_pair(&c, "-f", o->from);
-	pl_command_add(&c, o->image);
+	add_path(&c, "-f", folder_of(o));
+	pl_command_add_path(&c, o->image);
 	return run(&c, o, err);
 }
 
@@ -182,8 +200,8 @@ make_squashfs(const struct pl_mkfs *kind, const struct pl_mkfs_order *o, struct 
 
 	(void)kind;
 	pl_command_add(&c, "mksquashfs");
-	pl_command_add(&c, o->from);
-	pl_command_add(&c, o->image);
+	pl_command_add_path(&c, o->source->path);
+	pl_command_add_path(&c, o->image);
 	pl_command_add(&c, "-noappend");
 	pl_command_add(&c, "-quiet");
 	pl_command_add(&c, "-no-progress");
@@ -202,8 +220,8 @@ make_erofs(const struct pl_mkfs *kind, const struct pl_mkfs_order *o, struct pla
 		pl_command_addf(&c, "-U%s", o->uuid);
 	if (o->epoch >= 0)
 		pl_command_addf(&c, "-T%" PRId64, o->epoch);
-	pl_command_add(&c, o->image);
-	pl_command_add(&c, o->from);
+	pl_command_add_path(&c, o->image);
+	pl_command_add_path(&c, o->source->path);
 	return run(&c, o, err);
 }
 
@@ -220,7 +238,7 @@ make_udf(const struct pl_mkfs *kind, const struct pl_mkfs_order *o, struct platt
 		pl_command_addf(&c, "--label=%s", o->label);
 	if (*o->uuid)
 		pl_command_addf(&c, "--uuid=%.8s%.4s%.4s", o->uuid, o->uuid + 9, o->uuid + 14);
-	pl_command_add(&c, o->image);
+	pl_command_add_path(&c, o->image);
 	return run(&c, o, err);
 }
 
@@ -234,7 +252,7 @@ make_swap(const struct pl_mkfs *kind, const struct pl_mkfs_order *o, struct plat
 	pl_command_add(&c, "-q");
 	add_pair(&c, "-L", o->label);
 	add_pair(&c, "-U", o->uuid);
-	pl_command_add(&c, o->image);
+	pl_command_add_path(&c, o->image);
 	return run(&c, o, err);
 }
 
@@ -247,7 +265,7 @@ make_hfsplus(const struct pl_mkfs *kind, const struct pl_mkfs_order *o, struct p
 	(void)kind;
 	pl_command_add(&c, "mkfs.hfsplus");
 	add_pair(&c, "-v", o->label);
-	pl_command_add(&c, o->image);
+	pl_command_add_path(&c, o->image);
 	r = run(&c, o, err);
 	if (r == -ENOENT)
 		pl_hint(err,
@@ -316,14 +334,14 @@ pl_mkfs_run(const struct pl_mkfs *kind, const struct pl_mkfs_order *order,
 {
 	int r;
 
-	if (order->from && kind->unfilled) {
+	if (order->source && kind->unfilled) {
 		r = pl_unsupported(err, PLATTER_NO_OFFSET, "a new %s cannot hold '%s'", kind->name,
-				   order->from);
+				   order->source->path);
 		pl_hint(err, "%s: make it empty, mount the disk and copy the files",
 			kind->unfilled);
 		return r;
 	}
-	if (!order->from && kind->needs_files)
+	if (!order->source && kind->needs_files)
 		return pl_invalid(err, "%s is made of a folder, and none is given", kind->name);
 	r = kind->make(kind, order, err);
 	return r < 0 ? r : check_size(order, err);

@@ -3,21 +3,17 @@
 #ifndef PL_MKFS_H
 #define PL_MKFS_H
 
-#include "error.h"
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "source.h"
 
 struct platter_progress;
 
 struct pl_mkfs_order {
 	const char *image; /* a file of the size that the file system shall have, all zeros */
 	uint64_t size;
-	uint64_t offset;   /* where on its disk it will stand: some record that */
-	const char *label; /* NULL: none */
-	const char *from;  /* a folder of this machine to fill it with; NULL: empty */
-	const char *work;  /* a folder for files on the way */
+	uint64_t offset;                /* where on its disk it will stand: some record that */
+	const char *label;              /* NULL: none */
+	const struct pl_source *source; /* a folder of this machine to fill it with; NULL: empty */
+	const char *work;               /* a folder for files on the way */
 	int64_t epoch;
 	char uuid[37]; /* lower case; "": the program makes one up */
 	struct platter_progress *progress;

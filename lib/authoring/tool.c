@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,6 +53,18 @@ pl_command_addf(struct pl_command *c, const char *format, ...)
 	pl_str_done(&word);
 }
 
+const char *
+pl_path_prefix(const char *path)
+{
+	return *path == '/' || *path == '.' ? "" : "./";
+}
+
+void
+pl_command_add_path(struct pl_command *c, const char *path)
+{
+	pl_command_addf(c, "%s%s", pl_path_prefix(path), path);
+}
+
 void
 pl_command_done(struct pl_command *c)
 {
@@ -58,6 +72,14 @@ pl_command_done(struct pl_command *c)
 		free(c->words[i]);
 	free(c->words);
 	*c = (struct pl_command){ 0 };
+}
+
+static bool
+is_program(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
 }
 
 /* The path of a program, or NULL: malloc()ed. */
@@ -73,7 +95,7 @@ find_tool(const char *name)
 	     folder = strtok_r(NULL, ":", &rest)) {
 		char *full = pl_format("%s/%s", folder, name);
 
-		if (full && access(full, X_OK) == 0)
+		if (full && is_program(full))
 			return full;
 		free(full);
 	}
@@ -118,6 +140,9 @@ become(const char *path, char **words, char **environment, int output)
 {
 	int null = open("/dev/null", O_RDONLY);
 
+	/* A session of its own has no terminal; Ctrl-C comes through us then. */
+	setsid();
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
 	    dup2(output, STDERR_FILENO) < 0)
 		_exit(127);
@@ -223,7 +248,6 @@ run(const struct pl_command *c, const char *path, char **environment,
 	close(ends[0]);
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
-	/* A terminal's Ctrl-C reaches the program too. */
 	return cancelled || pl_cancelled(progress) ? pl_fail(err, -ECANCELED, "cancelled")
 						   : judge(c, status, said, n, err);
 }

@@ -21,11 +21,18 @@ struct pl_command {
 };
 void pl_command_add(struct pl_command *c, const char *word);
 void pl_command_addf(struct pl_command *c, const char *format, ...) PL_PRINTF(2, 3);
+void pl_command_add_path(struct pl_command *c, const char *path); /* with pl_path_prefix() */
 void pl_command_done(struct pl_command *c);
 
 /*
- * Run it and wait; SIGTERM ends it when the work is cancelled.  What it says is shown only if
- * it fails.  words[0] is looked for in PATH and in the folders of the administrator's programs.
+ * "./" for a path that some program could take for something else, an option or a drive of DOS, "-x"
+ * or "c:x"; else "".
+ */
+const char *pl_path_prefix(const char *path);
+
+/*
+ * Run it and wait; SIGTERM ends it when the work is cancelled, or when we are gone.  It has no
+ * terminal that it could ask on.  What it says is shown only if it fails.  words[0] is looked for in PATH and in the folders of the administrator's programs.
  * Errors: -ENOENT: there is no such program, with the package to install as the hint; -EIO: it
  * ended with another status than 0, with the last of what it said; -ECANCELED; -ENOMEM.
  */

@@ -2,17 +2,33 @@
 #include "xfs-proto.h"
 
 #include <stdio.h>
+#include <string.h>
+
+#include "tool.h"
 
 struct writing {
 	FILE *to;
 	const char *from;
 };
 
+/*
+ * The list is words between blanks, tabs and ends of lines, in which nothing can be quoted.  From a
+ * word that begins with a colon to the end of its line is a comment.
+ */
 static bool
-has_white_space(const char *name)
+has_white_space(const char *word)
 {
-	return name[strcspn(name, " \t\n\r\v\f")] != '\0';
+	return word[strcspn(word, " \t\n")] != '\0';
 }
+
+static bool
+is_comment(const char *word)
+{
+	return *word == ':';
+}
+
+/* Where a name is expected this word ends the folder. */
+#define END_OF_FOLDER "$"
 
 static int
 refuse(const char *what, const char *name, struct platter_error *err)
@@ -44,13 +60,17 @@ put_item(struct writing *w, const struct pl_item *item, struct platter_error *er
 		return pl_no_memory(err);
 	if (has_white_space(item->name))
 		return refuse("its name has white space", path, err);
+	if (is_comment(item->name))
+		return refuse("its name begins with a colon", path, err);
+	if (!strcmp(item->name, END_OF_FOLDER))
+		return refuse("that name ends a folder in its list", path, err);
 	fprintf(w->to, "%s ", item->name);
 	switch (f->type) {
 	case PLATTER_FILE_REGULAR:
 		if (has_white_space(w->from) || has_white_space(path))
 			return refuse("its path here has white space", path, err);
 		put_mode(w, '-', f);
-		fprintf(w->to, " %s/%s\n", w->from, path);
+		fprintf(w->to, " %s%s/%s\n", pl_path_prefix(w->from), w->from, path);
 		return 0;
 	case PLATTER_FILE_FOLDER:
 		put_mode(w, 'd', f);
@@ -59,6 +79,8 @@ put_item(struct writing *w, const struct pl_item *item, struct platter_error *er
 	case PLATTER_FILE_SYMLINK:
 		if (has_white_space(item->target))
 			return refuse("its target has white space", path, err);
+		if (is_comment(item->target))
+			return refuse("its target begins with a colon", path, err);
 		put_mode(w, 'l', f);
 		fprintf(w->to, " %s\n", item->target);
 		return 0;
@@ -82,27 +104,18 @@ put_items(struct writing *w, const struct pl_item *folder, struct platter_error 
 
 	for (size_t i = 0; r == 0 && i < folder->nr_items; i++)
 		r = put_item(w, &folder->items[i], err);
-	fputs("$\n", w->to);
+	fputs(END_OF_FOLDER "\n", w->to);
 	return r;
 }
 
 int
-pl_xfs_proto_write(const char *path, const char *from, struct platter_progress *progress,
-		   struct platter_error *err)
+pl_xfs_proto_write(const char *path, const struct pl_source *source, struct platter_error *err)
 {
-	const struct pl_exclude none = { 0 };
-	struct writing w = { .from = from };
-	struct pl_source *source;
-	int r = pl_source_open(from, &none, progress, &source, err);
+	struct writing w = { .to = fopen(path, "we"), .from = source->path };
+	int r;
 
-	if (r < 0)
-		return r;
-	w.to = fopen(path, "we");
-	if (!w.to) {
-		r = pl_fail_errno(err, -errno, "create '%s'", path);
-		pl_source_close(source);
-		return r;
-	}
+	if (!w.to)
+		return pl_fail_errno(err, -errno, "create '%s'", path);
 	/* What once was a boot program, and sizes that are not looked at. */
 	fputs("/\n0 0\n", w.to);
 	put_mode(&w, 'd', &source->root.file);
@@ -110,6 +123,5 @@ pl_xfs_proto_write(const char *path, const char *from, struct platter_progress *
 	r = put_items(&w, &source->root, err);
 	if (fclose(w.to) != 0 && r == 0)
 		r = pl_fail_errno(err, -errno, "write '%s'", path);
-	pl_source_close(source);
 	return r;
 }

@@ -6,10 +6,9 @@
 #include "source.h"
 
 /*
- * Write the file `path`: what is in the folder `from`, as mkfs.xfs(8) describes it under -p.
- * -ENOTSUP: a name has white space in it, which that cannot express.
+ * Write the file `path`: what is in a folder of this machine, as mkfs.xfs(8) describes it under -p.
+ * -ENOTSUP: a name that this cannot express: with white space, one that begins with a colon, "$".
  */
-int pl_xfs_proto_write(const char *path, const char *from, struct platter_progress *progress,
-		       struct platter_error *err);
+int pl_xfs_proto_write(const char *path, const struct pl_source *source, struct platter_error *err);
 
 #endif

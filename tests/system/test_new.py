@@ -475,6 +475,46 @@ def test_wrong_disks():
     platter("new", path("d.img"), "--size", "9M", "--append", "x", status=2)
 
 
+def test_names_of_file_systems():
+    """Names that a program would change, ask about or stumble over are refused; paths like options are not."""
+    need_tool("mkfs.vfat", "mcopy", "mkfs.xfs")
+    for fs, name, other in (("fat16", "Read", "READ"), ("fat16", "a:b", "c"), ("xfs", ":a", "b"), ("xfs", "$", "b")):
+        top = path(fs + name)
+        write(os.path.join(top, name), b"1")
+        write(os.path.join(top, other), b"2")
+        r = platter("new", path("d.img"), "--size", size_of(fs), "--fs", fs, "--from", top, status=3)
+        expect(name in r.errors and "try:" in r.errors, r.errors)
+        expect(not os.path.exists(path("d.img")), "an image was left")
+    write(path("-f/-x"), b"dashes")
+    write(path("c:d/x"), b"drive")
+    for fs in FILLED:
+        for i, (top, name) in enumerate((("-f", "-x"), ("c:d", "x"))):
+            image = f"{fs}{i}.img"
+            platter("new", image, f"--from={top}", "--size", size_of(fs), "--fs", fs, cwd=lib.folder(), timeout=120)
+            expect_equal(list(hashes(path(image))), [name], f"files in {fs}")
+            os.remove(path(image))
+
+
+def test_many_files_of_fat():
+    """The names of a folder are copied by few programs, as many as a command line holds."""
+    need_tool("mkfs.vfat", "mcopy")
+    top = path("many")
+    for i in range(2000):
+        write(f"{top}/{i:04}.txt", b"%d" % i)
+    platter("new", path("d.img"), "--size", "40M", "--fs", "fat32", "--from", top, timeout=30)
+    expect_equal(hashes(path("d.img")), sha256(top), "the hashes")
+
+
+def test_output_in_its_folder():
+    """Standard output that is a file in the folder is refused, as any other target is."""
+    top = small_tree()
+    for words in (["--size=9M", "--fs=ext4"], ["-O", "dmg"]):
+        r = run(["sh", "-c", '"$@" > "$0"', top + "/out", lib.PLATTER, "new", "-", "--from", top, *words], status=3)
+        expect("would stand in" in r.errors, r.errors)
+    r = platter("new", "-", "--from", lib.folder(), "--size=9M", "--fs=ext4", env={"TMPDIR": top}, status=3)
+    expect("TMPDIR" in r.errors, r.errors)
+
+
 def test_missing_program():
     """A program that is not there is named, with the package that has it."""
     r = platter("new", path("d.img"), "--size", "9M", "--fs", "hfs+", "--json", status=3).json()

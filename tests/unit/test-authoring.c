@@ -7,6 +7,7 @@
 
 #include "compose.h"
 #include "epoch.h"
+#include "fat-names.h"
 #include "fdisk.h"
 #include "mkfs.h"
 #include "source.h"
@@ -14,6 +15,7 @@
 #include "test.h"
 #include "text.h"
 #include "tool.h"
+#include "xfs-proto.h"
 
 static const struct {
 	const char *pattern, *path;
@@ -213,6 +215,163 @@ TEST(programs_that_fail_say_why)
 	EXPECT(strstr(err.message, "signal 9"));
 	EXPECT_EQ(run("some-package", missing, &err), -ENOENT);
 	EXPECT(strstr(err.hint, "some-package"));
+}
+
+TEST(programs_have_no_terminal)
+{
+	/* The first of its session, which has none then. */
+	const char *const words[] = { "sh", "-c", "set -- $(cat /proc/$$/stat); test $6 = $$",
+				      NULL };
+	struct platter_error err = PLATTER_ERROR_INIT;
+
+	EXPECT_OK(run(NULL, words, &err));
+}
+
+TEST(programs_are_files)
+{
+	PL_AUTOFREE char *path = strdup(getenv("PATH"));
+	PL_AUTOFREE char *both = pl_format("%s/1:%s/2", pl_test_folder(), pl_test_folder());
+	PL_AUTOFREE char *folder = pl_format("%s/1/some-tool", pl_test_folder());
+	PL_AUTOFREE char *tool = pl_format("%s/2/some-tool", pl_test_folder());
+	const char *const words[] = { "some-tool", NULL };
+	struct platter_error err = PLATTER_ERROR_INIT;
+
+	*strrchr(folder, '/') = '\0';
+	EXPECT(mkdir(folder, 0777) == 0);
+	folder[strlen(folder)] = '/';
+	EXPECT(mkdir(folder, 0777) == 0);
+	*strrchr(tool, '/') = '\0';
+	EXPECT(mkdir(tool, 0777) == 0);
+	tool[strlen(tool)] = '/';
+	EXPECT(symlink("/bin/true", tool) == 0);
+	setenv("PATH", both, 1);
+	EXPECT_OK(run(NULL, words, &err));
+	EXPECT(unlink(tool) == 0);
+	EXPECT_EQ(run(NULL, words, &err), -ENOENT);
+	EXPECT(!pl_tool_exists("some-tool"));
+	setenv("PATH", path, 1);
+}
+
+static struct pl_source *
+open_source(const char *path)
+{
+	const struct pl_exclude none = { 0 };
+	struct platter_error err = PLATTER_ERROR_INIT;
+	struct pl_source *source;
+
+	EXPECT_OK(pl_source_open(path, &none, NULL, &source, &err));
+	return source;
+}
+
+/* "other" NULL: the name stands alone. */
+static const struct {
+	const char *name, *other;
+	int code;
+} fat_names[] = {
+	{ "plain name.txt", "other", 0 },
+	{ "Read", "READ", -EEXIST },
+	{ "\xc3\xa4", "\xc3\x84", -EEXIST },
+	{ "a", "A ", -ENOTSUP },
+	{ "x.", NULL, -ENOTSUP },
+	{ "a:b", NULL, -ENOTSUP },
+	{ "a?b", NULL, -ENOTSUP },
+	{ "a\nb", NULL, -ENOTSUP },
+	{ "ab", "abc", 0 },
+};
+
+TEST(names_that_fat_would_change_are_refused)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fat_names); i++) {
+		PL_AUTOFREE char *top = pl_format("%s/%zu", pl_test_folder(), i);
+		PL_AUTOFREE char *below = pl_format("%s/below", top);
+		struct pl_source *source;
+
+		EXPECT(mkdir(top, 0777) == 0 && mkdir(below, 0777) == 0);
+		make_file(below, fat_names[i].name, 1);
+		if (fat_names[i].other)
+			make_file(below, fat_names[i].other, 1);
+		source = open_source(top);
+		if (pl_fat_check_names(source, &err) != fat_names[i].code)
+			pl_test_fail(__FILE__, __LINE__, "'%s': %s", fat_names[i].name,
+				     err.message);
+		EXPECT(!fat_names[i].code || strstr(err.message, "below/"));
+		pl_source_close(source);
+	}
+}
+
+/* What mkfs.xfs takes for something else: a comment, the end of a folder, another word. */
+static const struct {
+	const char *name, *target; /* of a link; NULL: it is a file */
+	int code;
+} xfs_names[] = {
+	{ "a:b$c", NULL, 0 },       { "$x", NULL, 0 },       { "a\rb", NULL, 0 },
+	{ ":a", NULL, -ENOTSUP },   { "$", NULL, -ENOTSUP }, { "a b", NULL, -ENOTSUP },
+	{ "a\nb", NULL, -ENOTSUP }, { "l", "a:$", 0 },       { "l", ":a", -ENOTSUP },
+	{ "l", "a\tb", -ENOTSUP },
+};
+
+TEST(names_that_break_the_list_of_mkfs_xfs_are_refused)
+{
+	PL_AUTOFREE char *list = pl_format("%s/list", pl_test_folder());
+	struct platter_error err = PLATTER_ERROR_INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(xfs_names); i++) {
+		PL_AUTOFREE char *top = pl_format("%s/%zu", pl_test_folder(), i);
+		PL_AUTOFREE char *path = pl_format("%s/%s", top, xfs_names[i].name);
+		struct pl_source *source;
+
+		EXPECT(mkdir(top, 0777) == 0);
+		if (xfs_names[i].target)
+			EXPECT(symlink(xfs_names[i].target, path) == 0);
+		else
+			make_file(top, xfs_names[i].name, 1);
+		source = open_source(top);
+		if (pl_xfs_proto_write(list, source, &err) != xfs_names[i].code)
+			pl_test_fail(__FILE__, __LINE__, "row %zu: %s", i, err.message);
+		pl_source_close(source);
+	}
+}
+
+TEST(paths_are_no_options_and_no_drives)
+{
+	static const struct {
+		const char *path, *word;
+	} rows[] = { { "-x", "./-x" },
+		     { "c:x", "./c:x" },
+		     { "/x", "/x" },
+		     { "../x", "../x" },
+		     { ":x", "./:x" } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct pl_command c = { 0 };
+
+		pl_command_add_path(&c, rows[i].path);
+		EXPECT_STR(c.words[0], rows[i].word);
+		pl_command_done(&c);
+	}
+}
+
+TEST(nothing_is_made_in_what_it_is_made_of)
+{
+	const char *top = pl_test_folder();
+	PL_AUTOFREE char *inside = pl_format("%s/inside", top), *x = pl_format("%s/x", inside);
+	struct platter_error err = PLATTER_ERROR_INIT;
+
+	EXPECT(mkdir(inside, 0777) == 0);
+	EXPECT_OK(pl_refuse_target_inside(x, NULL, &err));
+	EXPECT_EQ(pl_refuse_target_inside(x, top, &err), -EINVAL);
+	EXPECT_EQ(pl_refuse_target_inside(x, inside, &err), -EINVAL);
+	EXPECT_OK(pl_refuse_target_inside(inside, inside, &err));
+	/* Files on the way are where TMPDIR says. */
+	setenv("TMPDIR", top, 1);
+	EXPECT_OK(pl_refuse_target_inside("-", inside, &err));
+	setenv("TMPDIR", inside, 1);
+	EXPECT_EQ(pl_refuse_target_inside("-", top, &err), -EINVAL);
+	EXPECT(strstr(err.hint, "TMPDIR"));
+	EXPECT_EQ(pl_refuse_target_inside("-", inside, &err), -EINVAL);
+	unsetenv("TMPDIR");
 }
 
 TEST(file_systems_that_are_not_known_are_refused)
