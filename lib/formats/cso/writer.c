@@ -23,6 +23,8 @@
 #define LZ4_MAY_COST(block) ((block) / 32)
 /* Entries that are kept back to be written together. */
 #define KEPT 16384u
+/* What encode() notes of a block of version 2: that LZ4 has encoded it. */
+#define NOTE_LZ4 0
 /* Zeros are written in pieces of about this size. */
 #define ZERO_PIECE KIB(64)
 
@@ -36,8 +38,7 @@ struct cso_writer {
 	uint64_t next;     /* whose entry is the next one */
 	uint8_t *kept;     /* the entries of the last ones before that, not in the file yet */
 	size_t nr_kept;
-	atomic_uchar *lz4; /* of version 2: a bit for each block that LZ4 has encoded */
-	uint8_t *zero;     /* a block of zeros, encoded */
+	uint8_t *zero; /* a block of zeros, encoded */
 	size_t zero_length;
 	bool zero_flag; /* of its entries */
 };
@@ -84,10 +85,10 @@ cso_encode(struct pl_writer *w, uint64_t offset, const uint8_t *in, size_t n,
 	   struct pl_encoded *out, struct platter_error *err)
 {
 	struct cso_writer *c = writer_of(w);
-	uint64_t block = offset / w->chunk;
 	PL_AUTOFREE uint8_t *padded = NULL;
 	bool lz4;
 
+	(void)offset;
 	/* Readers expect a whole block, at the disc's end too. */
 	if (n < w->chunk) {
 		padded = calloc(1, w->chunk);
@@ -99,8 +100,14 @@ cso_encode(struct pl_writer *w, uint64_t offset, const uint8_t *in, size_t n,
 	out->length = encode_block(c, in, out->bytes, &lz4);
 	/* A last block of noise too: what a full disc takes can then be told before. */
 	out->as_is = !out->length || out->length >= n || align(c, out->length) >= w->chunk;
-	if (c->lz4 && lz4 && !out->as_is)
-		atomic_fetch_or(&c->lz4[block / 8], (unsigned char)(1u << block % 8));
+	if (c->kind != CSO_2)
+		return 0;
+	out->note[NOTE_LZ4] = lz4 && !out->as_is;
+	if (out->as_is) {
+		memcpy(out->bytes, in, w->chunk);
+		out->length = w->chunk;
+		out->as_is = false;
+	}
 	return 0;
 }
 
@@ -130,7 +137,6 @@ add_entry(struct cso_writer *c, uint64_t at, bool flag, struct platter_error *er
 	return c->nr_kept == KEPT ? write_kept(c, err) : 0;
 }
 
-/* As it is: version 2 tells by the length alone. */
 static int
 place_as_is(struct cso_writer *c, uint64_t length, struct platter_error *err)
 {
@@ -138,7 +144,7 @@ place_as_is(struct cso_writer *c, uint64_t length, struct platter_error *err)
 	int r = 0;
 
 	for (uint64_t done = 0; done < length && r == 0; done += block) {
-		r = add_entry(c, c->frontier, c->kind != CSO_2, err);
+		r = add_entry(c, c->frontier, true, err);
 		c->frontier += block;
 	}
 	return r;
@@ -149,16 +155,29 @@ cso_place(struct pl_writer *w, uint64_t offset, uint64_t length, size_t stored, 
 	  uint64_t *ret_length, struct platter_error *err)
 {
 	struct cso_writer *c = writer_of(w);
-	uint64_t block = offset / w->chunk;
-	bool flag = c->lz4 && atomic_load(&c->lz4[block / 8]) >> block % 8 & 1;
 	int r;
 
+	(void)offset;
 	*ret_at = c->frontier;
 	*ret_length = length;
 	if (!stored)
 		return place_as_is(c, length, err);
-	r = add_entry(c, c->frontier, flag, err);
+	r = add_entry(c, c->frontier, false, err);
 	c->frontier += align(c, stored);
+	return r;
+}
+
+/* Of version 2: a block that takes all its bytes is stored as it is. */
+static int
+cso_place_chunk(struct pl_writer *w, uint64_t offset, const struct pl_encoded *chunk,
+		uint64_t *ret_at, struct platter_error *err)
+{
+	struct cso_writer *c = writer_of(w);
+	int r = add_entry(c, c->frontier, chunk->note[NOTE_LZ4], err);
+
+	(void)offset;
+	*ret_at = c->frontier;
+	c->frontier += align(c, chunk->length);
 	return r;
 }
 
@@ -218,7 +237,6 @@ cso_writer_free(struct pl_writer *w)
 	struct cso_writer *c = writer_of(w);
 
 	free(c->kept);
-	free(c->lz4);
 	free(c->zero);
 	free(c);
 }
@@ -226,6 +244,15 @@ cso_writer_free(struct pl_writer *w)
 static const struct pl_writer_ops writer_ops = {
 	.encode = cso_encode,
 	.place = cso_place,
+	.skip = cso_skip,
+	.finish = cso_finish,
+	.free = cso_writer_free,
+};
+
+/* Which of two codecs has encoded a block is known only when it is placed. */
+static const struct pl_writer_ops version_2_ops = {
+	.encode = cso_encode,
+	.place_chunk = cso_place_chunk,
 	.skip = cso_skip,
 	.finish = cso_finish,
 	.free = cso_writer_free,
@@ -326,8 +353,16 @@ make_zero(struct cso_writer *c, struct platter_error *err)
 	if (!block || !c->zero || !c->kept)
 		return pl_no_memory(err);
 	c->zero_length = encode_block(c, block, c->zero, &lz4);
+	if (!c->zero_length)
+		return pl_no_memory(err);
 	c->zero_flag = c->kind == CSO_2 && lz4;
-	return c->zero_length ? 0 : pl_no_memory(err);
+	/* The alignment may make it as large as one that is not encoded, and be taken for that. */
+	if (align(c, c->zero_length) >= c->writer.chunk) {
+		memset(c->zero, 0, c->writer.chunk);
+		c->zero_length = c->writer.chunk;
+		c->zero_flag = c->kind != CSO_2;
+	}
+	return 0;
 }
 
 static int
@@ -345,17 +380,12 @@ prepare(struct cso_writer *c, const struct pl_create_request *request, struct pl
 		r = read_level(request, c->kind, &c->level, err);
 	if (r < 0)
 		return r;
-	c->writer = (struct pl_writer){ .ops = &writer_ops,
+	c->writer = (struct pl_writer){ .ops = c->kind == CSO_2 ? &version_2_ops : &writer_ops,
 					.file = request->file,
 					.size = request->size,
 					.chunk = block,
 					.encoded_max = block };
 	r = choose_shift(c, request->size, name, err);
-	if (r == 0 && c->kind == CSO_2) {
-		c->lz4 = calloc(pl_div_round_up(c->nr_blocks, 8) + 1, 1);
-		if (!c->lz4)
-			return pl_no_memory(err);
-	}
 	if (r == 0)
 		r = make_zero(c, err);
 	/* What an earlier run left is of no use: its index is not known to be whole. */
