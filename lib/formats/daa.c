@@ -37,6 +37,8 @@
 #define VERSION_1    0x100u
 #define VERSION_2    0x110u
 #define MAX_PARTS    1000u
+/* Two kinds are known, of which an image has one each. */
+#define MAX_DESCRIPTORS 64
 /* Of 2^24 chunks, of 32 bits each and a type. */
 #define MAX_TABLE   MIB(72)
 #define OFFSET_MASK 0xffffffu
@@ -294,13 +296,15 @@ read_descriptors(struct daa *d, struct platter_error *err)
 	uint64_t at = HEADER_BYTES, end = get_le32(d->header + TABLE_OFFSET);
 
 	d->nr_parts = 1;
-	while (at < end) {
+	for (unsigned nr = 0; at < end; nr++) {
 		uint8_t e[12];
 		uint32_t length;
 		int r = pl_read_padded(d->file, e, sizeof e, at, NULL, err);
 
 		if (r < 0)
 			return r;
+		if (nr == MAX_DESCRIPTORS)
+			return pl_over_limit(err, at, "more than %d descriptors", MAX_DESCRIPTORS);
 		length = get_le32(e + 4);
 		if (length < 8 || !pl_in_range(at, length, PL_MIN(end, d->file->size)))
 			return pl_corrupt(err, at,

@@ -151,6 +151,18 @@ TEST(descriptors_are_followed_and_bounded)
 	expect_refused(image, bytes, "daa", -ENOTSUP, PLATTER_NO_OFFSET);
 }
 
+TEST(descriptors_without_end_are_refused)
+{
+	make_image(1);
+	put_le32(image + 16, (uint32_t)sizeof image);
+	for (size_t at = DESCRIPTORS; at + 8 <= sizeof image; at += 8) {
+		put_le32(image + at, 1);
+		put_le32(image + at + 4, 8);
+	}
+	seal();
+	expect_refused(image, sizeof image, "daa", -EFBIG, DESCRIPTORS + 64 * 8);
+}
+
 TEST(chunks_that_are_not_there_are_told_of)
 {
 	PL_AUTOUNREF struct pl_disk *disk = NULL;
