@@ -5,14 +5,15 @@
  * Neill Corlett's ecm and unecm; the format is what they do.  "ECM\0", then records:
  *
  *	byte	bits 0 and 1: type; 2 to 6: the lowest bits of the count less one; 7: another follows
- *	byte...	seven bits more each, the next higher ones; 7: another follows
+ *	byte...	0 to 6: the next higher bits of it; 7: another follows; four such bytes at most
  *	then as many as are counted of
  *	type 0	a byte, as it is
  *	type 1	minute, second, frame and 2048 bytes: a sector of mode 1, 2352 bytes
  *	type 2	subheader, 2048 bytes: a sector of form 1 from its byte 16 on, 2336 bytes
  *	type 3	subheader, 2324 bytes: one of form 2, as many
  *
- * A count whose 32 bits are all set ends them; the EDC of the disc, little-endian, follows.
+ * A count less one whose 32 bits are all set ends them: fc ff ff ff 3f, or with another type.  The
+ * EDC of the disc, little-endian, follows.
  *
  * Nothing tells where in the file a byte of the disc is.  The headers of records are read once,
  * and about every 64 KiB of the disc it is noted where it goes on: a chunk is what is between
@@ -27,6 +28,8 @@
 #define CHUNK KIB(64)
 /* Records of a disc: eight times the sectors of a DVD, each of which may be one. */
 #define MAX_RECORDS (1u << 24)
+/* Chunks of a disc: 128 GiB, more than any has, and 64 MiB of memory. */
+#define MAX_NOTES   (1u << 21)
 #define WINDOW      KIB(64)
 #define CHECK_PIECE MIB(1)
 
@@ -102,7 +105,7 @@ take_header(struct pl_cursor c, struct record *ret)
 			return true;
 		count |= (uint64_t)(*p & 0x7f) << shift;
 		shift += 7;
-		if (count > END || (shift > 33 && *p & 0x80))
+		if (count > END || (shift > 32 && *p & 0x80))
 			return false;
 	}
 	if (!p)
@@ -148,6 +151,9 @@ static int
 add_note(struct ecm *e, uint64_t at, const struct record *record, uint64_t left,
 	 struct platter_error *err)
 {
+	if (e->nr_notes == MAX_NOTES)
+		return pl_over_limit(err, at, "a disc of more than %" PRIu64 " bytes",
+				     (uint64_t)MAX_NOTES * CHUNK);
 	if (e->nr_notes == e->room) {
 		size_t room = e->room ? e->room * 2 : 256;
 		struct note *notes = pl_realloc_array(e->notes, room, sizeof *notes);

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* test-ecm.c - ECM: records in view, broken byte by byte, and many of them */
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "images.h"
 #include "sector.h"
+#include "storage.h"
+#include "text.h"
 
 #define ROOM MIB(2)
 
@@ -172,8 +177,30 @@ TEST(what_is_cut_or_counts_too_far_is_refused_where_it_begins)
 	expect_refused(image, bytes, "ecm", -EUCLEAN, last);
 	image[last + 4] = 0xbf; /* six bytes */
 	expect_refused(image, bytes, "ecm", -EUCLEAN, last);
+	image[last + 5] = 0; /* though there is nothing in the last one */
+	expect_refused(image, bytes, "ecm", -EUCLEAN, last);
 	image[0] = 'X';
 	expect_refused(image, bytes, "ecm", -EUCLEAN, 0);
+}
+
+/* A file of holes holds a disc as large as it likes. */
+TEST(what_is_noted_of_a_disc_is_bounded)
+{
+	static const uint8_t head[] = { 0xfc, 0xff, 0xff, 0xff, 0x1f }; /* 2^31 bytes as they are */
+	PL_AUTOFREE char *path = pl_format("%s/huge", pl_test_folder());
+	PL_AUTOUNREF struct pl_disk *file = NULL, *disk = NULL;
+	struct pl_open_request request = { 0 };
+	int fd = open(path, O_RDWR | O_CREAT, 0600);
+	off_t at = 4;
+
+	EXPECT(fd >= 0 && pwrite(fd, "ECM", 4, 0) == 4);
+	for (int i = 0; i < 65; i++, at += (off_t)sizeof head + (off_t)GIB(2))
+		EXPECT(pwrite(fd, head, sizeof head, at) == sizeof head);
+	EXPECT(ftruncate(fd, at + 10) == 0 && close(fd) == 0);
+	EXPECT_OK(pl_storage_open(path, 0, &file, &err));
+	request.file = file;
+	EXPECT_EQ(pl_format_by_name("ecm")->open(&request, &disk, &err), -EFBIG);
+	EXPECT(strstr(err.message, "137438953472"));
 }
 
 TEST(a_changed_byte_is_found_by_the_edc)
