@@ -131,18 +131,45 @@ unmask(uint8_t *table, size_t n)
 
 /* Decoding. */
 
-/* ECB, whole blocks only: what is left over at the end was not encrypted. */
+/* ECB, whole blocks only: what is left over at the end was not encrypted.  `to` may be `from`. */
 static int
-decrypt(const struct isz *z, uint8_t *bytes, size_t n, struct platter_error *err)
+decrypt(const struct isz *z, const uint8_t *from, size_t n, uint8_t *to, struct platter_error *err)
 {
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	size_t whole = n & ~(size_t)15;
 	int done = 0;
 	bool ok = ctx && EVP_DecryptInit_ex(ctx, z->cipher, NULL, z->key, NULL) &&
 		  EVP_CIPHER_CTX_set_padding(ctx, 0) &&
-		  EVP_DecryptUpdate(ctx, bytes, &done, bytes, (int)(n & ~(size_t)15));
+		  EVP_DecryptUpdate(ctx, to, &done, from, (int)whole);
 
 	EVP_CIPHER_CTX_free(ctx);
+	if (to != from)
+		memcpy(to + whole, from + whole, n - whole);
 	return ok ? 0 : pl_fail(err, -EIO, "cannot decrypt a chunk of %zu bytes", n);
+}
+
+/* What has to be changed before it is decoded is, in a copy. */
+static int
+decode_changed(const struct method *m, const uint8_t *in, size_t in_size, uint8_t *out,
+	       size_t out_size, uint64_t chunk_offset, struct platter_error *err)
+{
+	PL_AUTOFREE uint8_t *copy = malloc(in_size + 1);
+	int r = 0;
+
+	if (!copy)
+		return pl_no_memory(err);
+	if (m->isz->cipher)
+		r = decrypt(m->isz, in, in_size, copy, err);
+	else
+		memcpy(copy, in, in_size);
+	if (r < 0)
+		return r;
+	if (m->lacks_magic && in_size >= 3)
+		memcpy(copy, "BZh", 3);
+	if (m->inner)
+		return m->inner->decode(m->inner, copy, in_size, out, out_size, chunk_offset, err);
+	memcpy(out, copy, out_size);
+	return 0;
 }
 
 static int
@@ -151,25 +178,15 @@ isz_decode(const struct pl_decoder *decoder, const uint8_t *in, size_t in_size, 
 {
 	/* Its first member. */
 	const struct method *m = (const void *)decoder;
-	PL_AUTOFREE uint8_t *copy = malloc(in_size + 1);
-	int r = 0;
 
-	if (!copy)
-		return pl_no_memory(err);
-	memcpy(copy, in, in_size);
-	if (m->isz->cipher)
-		r = decrypt(m->isz, copy, in_size, err);
-	if (r < 0)
-		return r;
-	if (m->lacks_magic && in_size >= 3)
-		memcpy(copy, "BZh", 3);
-	if (m->inner)
-		return m->inner->decode(m->inner, copy, in_size, out, out_size, chunk_offset, err);
-	if (in_size < out_size)
+	if (!m->inner && in_size < out_size)
 		return pl_corrupt(err, PLATTER_NO_OFFSET, "chunk of %zu bytes, expected %zu",
 				  in_size, out_size);
-	memcpy(out, copy, out_size);
-	return 0;
+	if (!m->inner && in_size == out_size)
+		return decrypt(m->isz, in, in_size, out, err);
+	if (m->inner && !m->isz->cipher && !m->lacks_magic)
+		return m->inner->decode(m->inner, in, in_size, out, out_size, chunk_offset, err);
+	return decode_changed(m, in, in_size, out, out_size, chunk_offset, err);
 }
 
 static void
