@@ -243,18 +243,20 @@ static const enum option_id extract_options[] = { OPT_FOLDER,       OPT_FORCE,  
 						  COMMON_WITH_WORK, OPT_HELP };
 static const enum option_id export_options[] = { OPT_TAR, READING, OPT_QUIET, OPT_PROGRESS,
 						 OPT_HELP };
-static const enum option_id new_options[] = { OPT_FROM,         OPT_LABEL,         OPT_EXCLUDE,
-					      OPT_FORCE,        OPT_NO_SYNC,       OPT_SIZE,
-					      OPT_TABLE,        OPT_PARTITION,     OPT_FS,
-					      OPT_FORMAT,       OPT_OPTION,        OPT_THREADS,
-					      OPT_PUBLISHER,    OPT_PREPARER,      OPT_APPLICATION,
-					      OPT_SYSTEM,       OPT_VOLUME_SET,    OPT_HFSPLUS,
-					      OPT_IMPLANT_MD5,  OPT_NO_ROCK_RIDGE, OPT_NO_JOLIET,
-					      OPT_UDF,          OPT_XATTRS,        OPT_WEIGHT,
-					      OPT_SORT_WEIGHTS, OPT_BOOT_BIOS,     OPT_BOOT_UEFI,
-					      OPT_BOOT_GRUB2,   OPT_NO_BOOT_TABLE, OPT_ISOHYBRID,
-					      OPT_APPEND,       OPT_LIKE,          COMMON_WITH_WORK,
-					      OPT_HELP };
+static const enum option_id new_options[] = {
+	OPT_FROM,         OPT_LABEL,         OPT_EXCLUDE,
+	OPT_FORCE,        OPT_NO_SYNC,       OPT_SIZE,
+	OPT_TABLE,        OPT_PARTITION,     OPT_FS,
+	OPT_FORMAT,       OPT_OPTION,        OPT_THREADS,
+	OPT_PUBLISHER,    OPT_PREPARER,      OPT_APPLICATION,
+	OPT_SYSTEM,       OPT_VOLUME_SET,    OPT_HFSPLUS,
+	OPT_IMPLANT_MD5,  OPT_NO_ROCK_RIDGE, OPT_NO_JOLIET,
+	OPT_UDF,          OPT_XATTRS,        OPT_WEIGHT,
+	OPT_SORT_WEIGHTS, OPT_BOOT_BIOS,     OPT_BOOT_UEFI,
+	OPT_BOOT_GRUB2,   OPT_NO_BOOT_TABLE, OPT_ISOHYBRID,
+	OPT_APPEND,       OPT_LIKE,          OPT_PASSPHRASE_FILE,
+	COMMON_WITH_WORK, OPT_HELP
+};
 static const enum option_id df_options[] = { READING, COMMON, OPT_HELP };
 static const enum option_id cat_options[] = { OPT_STREAM, READING, OPT_HELP };
 static const enum option_id hash_options[] = { OPT_HASH, OPT_RECURSIVE, READING, COMMON_WITH_WORK,

@@ -545,6 +545,19 @@ def test_dmg():
     platter("verify", path("x.dmg"))
 
 
+def test_encrypted():
+    """An encrypted DMG, and an encrypted disk, take their pass phrase from a file."""
+    top = small_tree()
+    write(path("phrase"), b"open sesame\n")
+    key = "--passphrase-file=" + path("phrase")
+    platter("new", path("x.dmg"), "--from", top, "-o", "encryption=AES-128", key)
+    platter("new", path("x.sparseimage"), "--size=20M", "--fs=ext4", "--from", top, "-o", "encryption=AES-256", key)
+    layers = platter("info", "--json", path("x.dmg"), key).json()["disks"][0]["layers"]
+    expect("encrcdsa" in [x["name"] for x in layers], f"{layers}")
+    said = platter("ls", key, path("x.sparseimage")).text.split()
+    expect_equal(sorted(n for n in said if n != "lost+found"), sorted(os.listdir(top)), "files")
+
+
 # ---- answers ----
 
 def test_json():
