@@ -119,6 +119,26 @@ say(FILE *to, const char *format, ...)
 	putc('\n', to);
 }
 
+void
+say_to_fd(int fd, const char *format, ...)
+{
+	AUTOFREE char *text = NULL, *printable = NULL;
+	size_t n;
+	va_list args;
+	FILE *to;
+
+	va_start(args, format);
+	text = format_text(format, args);
+	va_end(args);
+	to = open_memstream(&printable, &n);
+	if (!to)
+		die_of_memory();
+	put_printable(to, text);
+	if (fclose(to) != 0)
+		die_of_memory();
+	dprintf(fd, "%s", printable);
+}
+
 struct size_text
 size_text(uint64_t bytes)
 {

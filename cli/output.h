@@ -22,6 +22,9 @@
 /* One line; a newline inside it is shown as \x0a. */
 void say(FILE *to, const char *format, ...) PRINTF(2, 3);
 
+/* The same without the end of the line, on a file descriptor: a question. */
+void say_to_fd(int fd, const char *format, ...) PRINTF(2, 3);
+
 /* Formatted text to be freed with free(); leaves the program when out of memory. */
 char *text_of(const char *format, ...) PRINTF(1, 2);
 char *format_text(const char *format, va_list args) PRINTF(1, 0);

@@ -143,29 +143,45 @@ read_hidden(int fd, char *buf, size_t room)
 static int
 prompt(int fd, const char *question, const char *what, struct phrase *ret)
 {
-	dprintf(fd, "%s '%s': ", question, what);
+	say_to_fd(fd, "%s '%s': ", question, what);
 	ret->n = read_hidden(fd, ret->bytes, sizeof ret->bytes);
 	ret->known = ret->n >= 0;
 	return ret->n;
 }
 
-/* One that is to be new is typed twice: nobody could read the image if it were mistyped. */
+/* The same is typed again: 1, or 0: something else is; or negative errno. */
 static int
-prompt_new(int fd, const char *what, unsigned attempt)
+confirm(int fd, const char *what)
 {
 	struct phrase again = { 0 };
-	int n = prompt(fd, "New pass phrase for", what, &typed);
-	bool same;
+	int n = prompt(fd, "Once more, the pass phrase for", what, &again);
+	bool same = n >= 0 && n == typed.n && !memcmp(again.bytes, typed.bytes, (size_t)n);
 
-	if (n < 0)
-		return n;
-	n = prompt(fd, "Once more, the pass phrase for", what, &again);
-	same = n == typed.n && !memcmp(again.bytes, typed.bytes, (size_t)n);
 	explicit_bzero(&again, sizeof again);
-	if (n < 0 || same)
-		return n;
-	dprintf(fd, "They are not the same.\n");
-	return attempt == MAX_ATTEMPTS ? -ECANCELED : prompt_new(fd, what, attempt + 1);
+	return n < 0 ? n : same;
+}
+
+/*
+ * One that is to be new is typed twice: nobody could read the image if it were mistyped.  One that
+ * is not confirmed is forgotten.
+ */
+static int
+prompt_new(int fd, const char *what)
+{
+	int r = 0;
+
+	for (unsigned attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+		r = prompt(fd, "New pass phrase for", what, &typed);
+		if (r >= 0)
+			r = confirm(fd, what);
+		if (r > 0)
+			return typed.n;
+		explicit_bzero(&typed, sizeof typed);
+		if (r < 0)
+			return r;
+		dprintf(fd, "They are not the same.\n");
+	}
+	return -ECANCELED;
 }
 
 static int
@@ -185,7 +201,7 @@ ask_person(const struct platter_passphrase_request *request, char *buf, size_t r
 	typed_for = strdup(request->what);
 	if (request->attempt > 1)
 		dprintf(fd, "This is not it.\n");
-	n = request->is_new ? prompt_new(fd, request->what, 1)
+	n = request->is_new ? prompt_new(fd, request->what)
 			    : prompt(fd, "Pass phrase of", request->what, &typed);
 	close(fd);
 	return n < 0 ? n : copy_phrase(&typed, buf, room);

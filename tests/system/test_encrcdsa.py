@@ -142,6 +142,24 @@ def test_terminal():
     expect(status == 0 and shown.count("Pass phrase of") == 1, shown)
 
 
+def test_terminal_is_told_printable_names():
+    """A name with escape sequences does not reach the terminal as it is."""
+    image = made("\x1b]0;title\x07\n.dmg", b"secret" * 100)
+    shown, status = on_terminal(["info", "-q", image], [PHRASE])
+    question = shown.split("<answered>")[0]
+    expect(status == 0 and "\\x1b]0;title\\x07\\x0a.dmg': " in question and "\x1b" not in question, repr(shown))
+
+
+def test_new_on_terminal():
+    """A new pass phrase is typed twice; where that fails three times, or is broken off, nothing is made."""
+    words = ["create", "--size=1M", "-o", "encryption=AES-128", path("new.sparseimage")]
+    shown, status = on_terminal(words, ["1", "2", "3", "4", "5", "6", "7"])
+    expect(status == 3 and shown.count("not the same") == 3 and shown.count("New pass phrase") == 3, shown)
+    expect(not os.path.exists(path("new.sparseimage")), "an image was made")
+    shown, status = on_terminal(words, [PHRASE, PHRASE])
+    expect(status == 0 and "not the same" not in shown and PHRASE not in shown, shown)
+
+
 def test_nobody_to_ask():
     """Where there is no terminal, the error says where a pass phrase could come from."""
     image = made("n.dmg", b"secret" * 100)
