@@ -86,23 +86,39 @@ grown(void *p, size_t nr, size_t size)
 	return p;
 }
 
+/* Bytes from the start of `s` on that can be printed as they are. */
+static size_t
+printable_bytes(const unsigned char *s)
+{
+	size_t at = 0;
+
+	while (s[at]) {
+		uint32_t c = s[at];
+		size_t n = c < 0x80 ? 1 : decode_utf8(s + at, &c);
+
+		if (!n || !is_printable(c))
+			break;
+		at += n;
+	}
+	return at;
+}
+
 static void
 put_printable(FILE *to, const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
 
 	while (*s) {
+		size_t good = printable_bytes(s), bad;
 		uint32_t c;
-		size_t n = decode_utf8(s, &c);
 
-		if (n && is_printable(c)) {
-			fwrite(s, 1, n, to);
-		} else {
-			n = n ? n : 1;
-			for (size_t i = 0; i < n; i++)
-				fprintf(to, "\\x%02x", s[i]);
-		}
-		s += n;
+		fwrite(s, 1, good, to);
+		s += good;
+		bad = *s ? decode_utf8(s, &c) : 0;
+		bad = *s && !bad ? 1 : bad;
+		for (size_t i = 0; i < bad; i++)
+			fprintf(to, "\\x%02x", s[i]);
+		s += bad;
 	}
 }
 
