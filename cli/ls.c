@@ -127,21 +127,21 @@ static void
 show(struct listing *l, const struct platter_visit *v)
 {
 	const char *path = v->depth || *v->path ? v->path : v->name;
-	AUTOFREE char *shown = NULL;
+	AUTOFREE char *in_tree = NULL;
+	const char *shown = *path ? path : l->place;
 
 	if (l->args->json) {
 		add_json(l, v);
 		return;
 	}
 	if (l->tree)
-		shown = text_of("%*s%s%s", 2 * (int)v->depth, "", *v->name ? v->name : l->place,
+		shown = in_tree =
+			text_of("%*s%s%s", 2 * (int)v->depth, "", *v->name ? v->name : l->place,
 				v->file->type == PLATTER_FILE_FOLDER && *v->name ? "/" : "");
-	else
-		shown = text_of("%s", *path ? path : l->place);
 	if (l->args->option[OPT_LONG].given)
 		say_long(l, v, shown);
 	else
-		say(stdout, "%s", shown);
+		say_text(stdout, shown);
 	if (l->args->option[OPT_ATTRIBUTES].given)
 		platter_volume_attributes(l->volume, v->node, say_attribute, NULL, NULL);
 }

@@ -123,6 +123,13 @@ put_printable(FILE *to, const char *text)
 }
 
 void
+say_text(FILE *to, const char *text)
+{
+	put_printable(to, text);
+	putc('\n', to);
+}
+
+void
 say(FILE *to, const char *format, ...)
 {
 	AUTOFREE char *text = NULL;
@@ -131,8 +138,7 @@ say(FILE *to, const char *format, ...)
 	va_start(args, format);
 	text = format_text(format, args);
 	va_end(args);
-	put_printable(to, text);
-	putc('\n', to);
+	say_text(to, text);
 }
 
 void

@@ -22,6 +22,9 @@
 /* One line; a newline inside it is shown as \x0a. */
 void say(FILE *to, const char *format, ...) PRINTF(2, 3);
 
+/* The same of a text that is not to be formatted: for lists that are long. */
+void say_text(FILE *to, const char *text);
+
 /* The same without the end of the line, on a file descriptor: a question. */
 void say_to_fd(int fd, const char *format, ...) PRINTF(2, 3);
 
