@@ -536,19 +536,24 @@ pl_burner_end(struct pl_drive *drive, struct platter_error *err)
 	struct pl_burner *b = pl_burner_of(drive);
 	bool well = burn_drive_wrote_well(b->d);
 	const struct platter_error *source = failed_feed(&b->burning);
+	char said[BURN_MSGS_MESSAGE_LEN] = "";
 	int r = 0;
 
+	if (b->burning.nr_tracks)
+		pl_burn_await_writer(said);
 	if (source) {
 		r = pl_negative(source->code);
 		if (err)
 			*err = *source;
-		pl_burn_forget_messages();
 	} else if (b->cancelled) {
 		r = pl_fail(err, -ECANCELED, "stopped");
-		pl_burn_forget_messages();
+	} else if (!well && *said) {
+		r = pl_fail(err, -EIO, "the drive failed to write: %.300s", said);
 	} else if (!well) {
 		r = pl_burn_fail(err, -EIO, "the drive failed to write");
 	}
+	if (r < 0)
+		pl_burn_forget_messages();
 	burning_done(&b->burning);
 	return r;
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sound.h"
@@ -27,6 +28,11 @@ enum {
 	READ_ONCE = 1 << 2,
 	READ_REPORT_AS_DEBUG = 1 << 5,
 };
+
+/* Code of the message that the thread which writes has ended, and how long it is waited for: 2 s. */
+#define WRITER_ENDED   0x20178
+#define AWAIT_INTERVAL 10000000
+#define AWAIT_TIMES    200
 
 /* Sense key and code of a drive without a disc, as libburn's messages have them. */
 #define NO_MEDIUM "[2 3A"
@@ -79,6 +85,26 @@ pl_burn_forget_messages(void)
 
 	while (next_message("ALL", text))
 		;
+}
+
+void
+pl_burn_await_writer(char ret[static BURN_MSGS_MESSAGE_LEN])
+{
+	static const struct timespec interval = { .tv_nsec = AWAIT_INTERVAL };
+	char text[BURN_MSGS_MESSAGE_LEN], name[80], all[] = "ALL", sorry[] = "SORRY";
+	int code = 0, number, severity, bad = 0;
+
+	ret[0] = '\0';
+	burn_text_to_sev(sorry, &bad, 0);
+	for (unsigned i = 0; i < AWAIT_TIMES && code != WRITER_ENDED;) {
+		if (burn_msgs_obtain(all, &code, text, &number, name) != 1) {
+			code = 0;
+			nanosleep(&interval, NULL);
+			i++;
+		} else if (!*ret && burn_text_to_sev(name, &severity, 0) > 0 && severity >= bad) {
+			memcpy(ret, text, sizeof text);
+		}
+	}
 }
 
 int

@@ -42,6 +42,12 @@ pl_burner_of(struct pl_drive *drive)
 /* Forget what libburn has said so far. */
 void pl_burn_forget_messages(void);
 
+/*
+ * Wait until libburn's thread that writes has ended: when writing failed, it goes on for half a second
+ * after the drive is idle.  `ret`: the first that libburn said of a failure, or "".
+ */
+void pl_burn_await_writer(char ret[static BURN_MSGS_MESSAGE_LEN]);
+
 /* "WHAT: the worst that libburn has to say", or WHAT alone.  Returns `code`. */
 int pl_burn_fail(struct platter_error *err, int code, const char *format, ...) PL_PRINTF(3, 4);
 
