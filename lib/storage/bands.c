@@ -27,6 +27,7 @@ struct band {
 	uint64_t size; /* of its file */
 	unsigned users;
 	bool unflushed;
+	bool gone; /* its file was removed: the last user frees it */
 	uint64_t last_use;
 	struct band *next;
 };
@@ -38,13 +39,15 @@ struct bands {
 	uint64_t band_size;
 
 	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t flushed;
+	unsigned nr_flushing; /* bands, or the folder, on their way to stable storage */
 	uint64_t *numbers;    /* of the files that are there, ascending */
 	size_t nr, room;
 	struct band *open;
 	size_t nr_open;
 	uint64_t clock;
 	bool names_changed; /* since the folder was brought to stable storage */
-	int failed;         /* to flush a file that was closed; told by the next flush */
+	int failed;         /* to flush something, which the kernel then forgets: told ever after */
 };
 
 static struct bands *
@@ -68,7 +71,8 @@ number_of(const char *name, uint64_t *ret)
 
 	errno = 0;
 	*ret = strtoull(name, &end, 16);
-	if (errno || *end || strlen(name) >= NAME_SIZE)
+	/* Behind the last one no disk goes on. */
+	if (errno || *end || strlen(name) >= NAME_SIZE || *ret == UINT64_MAX)
 		return false;
 	/* Without a sign, blanks, capitals or zeros in front. */
 	name_of(*ret, same);
@@ -144,31 +148,101 @@ remove_number(struct bands *b, uint64_t number)
 	memmove(b->numbers + i, b->numbers + i + 1, (b->nr - i) * sizeof *b->numbers);
 }
 
-/* Take a band out of the open ones and close it. */
-static void
-close_band(struct bands *b, struct band **at)
+/* The band, if it is open. */
+static struct band *
+find_open(const struct bands *b, uint64_t number)
 {
-	struct band *band = *at;
+	struct band *band = b->open;
 
-	if (band->unflushed && pl_part_flush(band->part, NULL) < 0)
-		b->failed = -EIO;
-	*at = band->next;
-	b->nr_open--;
+	while (band && band->number != number)
+		band = band->next;
+	return band;
+}
+
+static void
+free_band(struct band *band)
+{
 	pl_part_free(band->part);
 	free(band);
 }
 
-/* Close the band that was used longest ago, unless all are in use. */
+/* Take a band out of the open ones. */
 static void
-close_idle(struct bands *b)
+drop_band(struct bands *b, struct band *band)
 {
-	struct band **oldest = NULL;
+	struct band **at = &b->open;
 
-	for (struct band **at = &b->open; *at; at = &(*at)->next)
-		if (!(*at)->users && (!oldest || (*at)->last_use < (*oldest)->last_use))
-			oldest = at;
-	if (oldest)
-		close_band(b, oldest);
+	while (*at != band)
+		at = &(*at)->next;
+	*at = band->next;
+	b->nr_open--;
+	band->gone = true;
+	if (!band->users)
+		free_band(band);
+}
+
+static void
+release(struct band *band)
+{
+	if (--band->users == 0 && band->gone)
+		free_band(band);
+}
+
+static int
+sync_names(const struct bands *b, struct platter_error *err)
+{
+	if (fsync(b->folder) == 0 || errno == EINVAL)
+		return 0;
+	return pl_fail(err, -EIO, "the names in '%s' did not reach the medium: %s", b->path,
+		       strerrordesc_np(errno));
+}
+
+/*
+ * Bring a band, or the names (NULL), to stable storage, which nothing is marked as that has to be
+ * any more.  The lock is held, but not meanwhile; whoever flushes waits for the end of it.
+ */
+static int
+sync_unlocked(struct bands *b, struct band *band, struct platter_error *err)
+{
+	int r;
+
+	b->nr_flushing++;
+	if (band)
+		band->users++;
+	pthread_mutex_unlock(&b->lock);
+	r = band ? pl_part_flush(band->part, err) : sync_names(b, err);
+	pthread_mutex_lock(&b->lock);
+	if (band)
+		release(band);
+	if (r < 0)
+		b->failed = r;
+	b->nr_flushing--;
+	pthread_cond_broadcast(&b->flushed);
+	return r;
+}
+
+/*
+ * Close the band that was used longest ago; false: all are in use.  The lock may have been let go:
+ * what is open has to be looked at again.
+ */
+static bool
+make_room(struct bands *b)
+{
+	struct band *oldest = NULL;
+
+	for (struct band *band = b->open; band; band = band->next)
+		if (!band->users && (!oldest || band->last_use < oldest->last_use))
+			oldest = band;
+	if (!oldest)
+		return false;
+	/* It may be wanted again, or gone, when it is on stable storage. */
+	if (oldest->unflushed) {
+		oldest->unflushed = false;
+		sync_unlocked(b, oldest, NULL);
+	} else {
+		drop_band(b, oldest);
+	}
+	return true;
 }
 
 static int
@@ -230,13 +304,12 @@ get_band(struct bands *b, uint64_t number, bool make, struct band **ret, struct 
 	int r = 0;
 
 	pthread_mutex_lock(&b->lock);
-	for (band = b->open; band && band->number != number; band = band->next)
-		;
-	there = band || is_there(b, number);
+	do {
+		band = find_open(b, number);
+		there = band || is_there(b, number);
+	} while (!band && (there || make) && b->nr_open >= MAX_OPEN && make_room(b));
 	if (!band && (there || make)) {
 		r = there ? 0 : reserve_number(b, err);
-		if (r == 0 && b->nr_open >= MAX_OPEN)
-			close_idle(b);
 		if (r == 0)
 			r = open_band(b, number, make, &band, err);
 		if (r == 0) {
@@ -261,7 +334,7 @@ static void
 put_band(struct bands *b, struct band *band)
 {
 	pthread_mutex_lock(&b->lock);
-	band->users--;
+	release(band);
 	pthread_mutex_unlock(&b->lock);
 }
 
@@ -286,18 +359,42 @@ changed(struct bands *b, struct band *band, uint64_t size)
 	pthread_mutex_unlock(&b->lock);
 }
 
+/* The first band that is there from `number` on; false: none is. */
+static bool
+next_there(struct bands *b, uint64_t number, uint64_t *ret)
+{
+	bool found;
+	size_t i;
+
+	pthread_mutex_lock(&b->lock);
+	i = find_number(b, number);
+	found = i < b->nr;
+	if (found)
+		*ret = b->numbers[i];
+	pthread_mutex_unlock(&b->lock);
+	return found;
+}
+
+static bool
+last_there(struct bands *b, uint64_t *ret)
+{
+	bool found;
+
+	pthread_mutex_lock(&b->lock);
+	found = b->nr > 0;
+	if (found)
+		*ret = b->numbers[b->nr - 1];
+	pthread_mutex_unlock(&b->lock);
+	return found;
+}
+
 /* How far nothing is there, from a band that is not. */
 static uint64_t
 empty_bands(struct bands *b, uint64_t number)
 {
 	uint64_t next = UINT64_MAX;
-	size_t i;
 
-	pthread_mutex_lock(&b->lock);
-	i = find_number(b, number);
-	if (i < b->nr)
-		next = b->numbers[i];
-	pthread_mutex_unlock(&b->lock);
+	next_there(b, number, &next);
 	return PL_MIN(next, UINT64_MAX / b->band_size) - number;
 }
 
@@ -395,24 +492,22 @@ bands_write(struct pl_disk *disk, const void *buf, size_t n, uint64_t offset,
 	return r;
 }
 
-/* Nobody uses the band: its range is the caller's alone. */
+/* Nobody else writes the band, but others may be reading or flushing it. */
 static int
 unlink_band(struct bands *b, uint64_t number, struct platter_error *err)
 {
+	struct band *band;
 	char name[NAME_SIZE];
 	int r = 0;
 
 	name_of(number, name);
 	pthread_mutex_lock(&b->lock);
-	for (struct band **at = &b->open; *at; at = &(*at)->next)
-		if ((*at)->number == number) {
-			(*at)->unflushed = false;
-			close_band(b, at);
-			break;
-		}
 	if (unlinkat(b->folder, name, 0) < 0 && errno != ENOENT)
 		r = pl_fail_errno(err, -errno, "remove '%s/%s'", b->path, name);
 	if (r == 0) {
+		band = find_open(b, number);
+		if (band)
+			drop_band(b, band);
 		remove_number(b, number);
 		b->names_changed = true;
 	}
@@ -431,6 +526,21 @@ cut_band(struct bands *b, struct band *band, uint64_t size, struct platter_error
 		band->size = size;
 	band->unflushed = true;
 	pthread_mutex_unlock(&b->lock);
+	return r;
+}
+
+/* Where the file system cannot zero. */
+static int
+write_zeros(struct band *band, uint64_t in, uint64_t n, struct platter_error *err)
+{
+	size_t room = (size_t)PL_MIN(n, MIB(1));
+	PL_AUTOFREE uint8_t *zeros = calloc(1, room);
+	int r = zeros ? 0 : pl_no_memory(err);
+
+	for (uint64_t done = 0; done < n && r == 0; done += room) {
+		room = (size_t)PL_MIN((uint64_t)room, n - done);
+		r = pl_part_write(band->part, zeros, room, in + done, err);
+	}
 	return r;
 }
 
@@ -454,17 +564,21 @@ zero_band(struct bands *b, uint64_t number, uint64_t in, uint64_t n, bool last, 
 		put_band(b, band);
 		return unlink_band(b, number, err);
 	}
+	n = PL_MIN(n, size - in);
 	if (last && flags & PL_ZERO_MAY_UNMAP)
 		r = cut_band(b, band, in, err);
 	else
-		r = pl_part_zero(band->part, in, PL_MIN(n, size - in), flags, err);
+		r = pl_part_zero(band->part, in, n, flags, err);
+	if (r == -ENOTSUP && !(flags & PL_ZERO_NO_FALLBACK))
+		r = write_zeros(band, in, n, err);
 	changed(b, band, 0);
 	put_band(b, band);
 	return r;
 }
 
+/* `hint`: what cannot be zeroed without being written may stay as it is. */
 static int
-bands_zero(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned flags,
+zero_range(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned flags, bool hint,
 	   struct platter_error *err)
 {
 	struct bands *b = bands_of(disk);
@@ -480,6 +594,8 @@ bands_zero(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned flag
 			n = PL_MIN(length, run);
 		else
 			r = zero_band(b, number, in, n, last, flags, err);
+		if (r == -ENOTSUP && hint)
+			r = 0;
 		offset += n;
 		length -= n;
 	}
@@ -487,71 +603,77 @@ bands_zero(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned flag
 }
 
 static int
-bands_discard(struct pl_disk *disk, uint64_t offset, uint64_t length, struct platter_error *err)
+bands_zero(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned flags,
+	   struct platter_error *err)
 {
-	int r = bands_zero(disk, offset, length, PL_ZERO_MAY_UNMAP, err);
-
-	return r == -ENOTSUP ? 0 : r;
-}
-
-/* The next open band that was written to since it was flushed, in use; NULL: there is none. */
-static struct band *
-take_unflushed(struct bands *b)
-{
-	struct band *band;
-
-	pthread_mutex_lock(&b->lock);
-	for (band = b->open; band && !band->unflushed; band = band->next)
-		;
-	if (band) {
-		band->unflushed = false;
-		band->users++;
-	}
-	pthread_mutex_unlock(&b->lock);
-	return band;
+	return zero_range(disk, offset, length, flags, false, err);
 }
 
 static int
-flush_folder(struct bands *b, struct platter_error *err)
+bands_discard(struct pl_disk *disk, uint64_t offset, uint64_t length, struct platter_error *err)
 {
-	if (!__atomic_exchange_n(&b->names_changed, false, __ATOMIC_ACQ_REL))
-		return 0;
-	if (fsync(b->folder) == 0 || errno == EINVAL)
-		return 0;
-	b->names_changed = true;
-	return pl_fail(err, -EIO, "the names in '%s' did not reach the medium: %s", b->path,
-		       strerrordesc_np(errno));
+	return zero_range(disk, offset, length, PL_ZERO_MAY_UNMAP | PL_ZERO_NO_FALLBACK, true, err);
+}
+
+static struct band *
+find_unflushed(const struct bands *b)
+{
+	struct band *band = b->open;
+
+	while (band && !band->unflushed)
+		band = band->next;
+	return band;
+}
+
+/* All that was written, and then the names; what others are flushing is waited for. */
+static int
+flush_all(struct bands *b, struct platter_error *err)
+{
+	int r = 0;
+
+	while (r == 0) {
+		struct band *band = find_unflushed(b);
+
+		if (band) {
+			band->unflushed = false;
+			r = sync_unlocked(b, band, err);
+		} else if (b->nr_flushing) {
+			pthread_cond_wait(&b->flushed, &b->lock);
+		} else if (b->names_changed) {
+			b->names_changed = false;
+			r = sync_unlocked(b, NULL, err);
+		} else {
+			break;
+		}
+	}
+	return r;
 }
 
 static int
 bands_flush(struct pl_disk *disk, struct platter_error *err)
 {
 	struct bands *b = bands_of(disk);
-	struct band *band;
-	int r = 0;
+	int r;
 
-	while (r == 0 && (band = take_unflushed(b))) {
-		r = pl_part_flush(band->part, err);
-		if (r < 0)
-			changed(b, band, 0);
-		put_band(b, band);
-	}
+	pthread_mutex_lock(&b->lock);
+	r = flush_all(b, err);
 	if (r == 0 && b->failed)
 		r = pl_fail(err, b->failed, "what was written to '%s' did not reach the medium",
 			    b->path);
-	return r == 0 ? flush_folder(b, err) : r;
+	pthread_mutex_unlock(&b->lock);
+	return r;
 }
 
 /* What is behind the end of the disk would come back when it is made longer. */
 static int
 cut_behind(struct bands *b, uint64_t size, struct platter_error *err)
 {
-	uint64_t first = pl_div_round_up(size, b->band_size);
+	uint64_t first = pl_div_round_up(size, b->band_size), number;
 	struct band *band;
 	int r = 0;
 
-	while (r == 0 && b->nr && b->numbers[b->nr - 1] >= first)
-		r = unlink_band(b, b->numbers[b->nr - 1], err);
+	while (r == 0 && last_there(b, &number) && number >= first)
+		r = unlink_band(b, number, err);
 	if (r < 0 || size % b->band_size == 0)
 		return r;
 	r = get_band(b, size / b->band_size, false, &band, err);
@@ -581,11 +703,12 @@ bands_free(struct pl_disk *disk)
 	struct bands *b = bands_of(disk);
 
 	while (b->open)
-		close_band(b, &b->open);
+		drop_band(b, b->open);
 	if (b->folder >= 0)
 		close(b->folder);
 	free(b->numbers);
 	free(b->path);
+	pthread_cond_destroy(&b->flushed);
 	pthread_mutex_destroy(&b->lock);
 	pl_disk_done(disk);
 	free(b);
@@ -653,6 +776,7 @@ pl_storage_bands(const char *folder, uint64_t band_size, uint64_t size, bool wri
 		return r;
 	}
 	pthread_mutex_init(&b->lock, NULL);
+	pthread_cond_init(&b->flushed, NULL);
 	b->band_size = band_size;
 	b->disk.size = size;
 	b->disk.writable = b->disk.growable = writable;
@@ -704,15 +828,15 @@ pl_storage_each_band(struct pl_disk *disk,
 	struct bands *b = bands_of(disk);
 	int r = 0;
 
-	for (size_t i = 0; i < b->nr && r == 0; i++) {
+	for (uint64_t number = 0; r == 0 && next_there(b, number, &number); number++) {
 		char name[NAME_SIZE];
 		struct stat st;
 
-		name_of(b->numbers[i], name);
+		name_of(number, name);
 		if (fstatat(b->folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			return pl_fail_errno(err, -errno, "examine '%s/%s'", b->path, name);
-		r = each(closure, b->numbers[i],
-			 S_ISREG(st.st_mode) ? (uint64_t)st.st_size : UINT64_MAX, err);
+		r = each(closure, number, S_ISREG(st.st_mode) ? (uint64_t)st.st_size : UINT64_MAX,
+			 err);
 	}
 	return r;
 }
@@ -723,11 +847,11 @@ pl_bands_allocated(struct pl_disk *disk, uint64_t *ret)
 	struct bands *b = bands_or_null(disk);
 
 	*ret = 0;
-	for (size_t i = 0; b && i < b->nr; i++) {
+	for (uint64_t number = 0; b && next_there(b, number, &number); number++) {
 		char name[NAME_SIZE];
 		struct stat st;
 
-		name_of(b->numbers[i], name);
+		name_of(number, name);
 		if (fstatat(b->folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 			*ret += (uint64_t)st.st_blocks * 512;
 	}

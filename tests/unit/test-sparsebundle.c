@@ -301,6 +301,72 @@ TEST(only_a_folder_that_is_a_bundle_is_replaced)
 	EXPECT_EQ(pl_storage_create(path, &how, &file, &err), -EEXIST);
 }
 
+struct flusher {
+	struct pl_disk *disk;
+	atomic_bool stop;
+};
+
+static void *
+flush_and_read(void *with)
+{
+	struct flusher *f = with;
+	uint8_t buf[4096];
+
+	while (!atomic_load(&f->stop))
+		for (uint64_t at = 0; at < 70 * BAND; at += BAND) {
+			EXPECT_OK(pl_flush(f->disk, NULL));
+			EXPECT_OK(pl_read_once(f->disk, buf, sizeof buf, at, NULL));
+		}
+	return NULL;
+}
+
+/* More bands than are open at once come and go while others flush, read and count them. */
+TEST(bands_may_go_while_they_are_flushed_and_read)
+{
+	PL_AUTOFREE char *path = pl_format("%s/i/bands", pl_test_folder());
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+	struct flusher f = { 0 };
+	pthread_t thread;
+
+	run("rm -rf i; mkdir -p i/bands");
+	EXPECT_OK(pl_storage_bands(path, BAND, 70 * BAND, true, &disk, &err));
+	f.disk = disk;
+	EXPECT_EQ(pthread_create(&thread, NULL, flush_and_read, &f), 0);
+	for (int i = 0; i < 8; i++) {
+		for (uint64_t at = 0; at < 70 * BAND; at += BAND)
+			EXPECT_OK(pl_write(disk, "x", 1, at, &err));
+		EXPECT(pl_storage_allocated(disk) > 0);
+		EXPECT_OK(pl_discard(disk, 0, 70 * BAND, &err));
+	}
+	atomic_store(&f.stop, true);
+	pthread_join(thread, NULL);
+	run("test -z \"$(ls i/bands)\"");
+}
+
+/* Zeros over what is not there make no files, also where zeros have to be written. */
+TEST(zeros_where_the_file_system_cannot_zero_are_written_only_over_what_is_there)
+{
+	char folder[] = "/dev/shm/platter-XXXXXX";
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+	PL_AUTOFREE uint8_t *model = calloc(1, 10 * BAND);
+
+	if (access("/dev/shm", W_OK) < 0)
+		SKIP("there is no tmpfs in /dev/shm");
+	EXPECT(mkdtemp(folder));
+	EXPECT_OK(pl_storage_bands(folder, BAND, 10 * BAND, true, &disk, &err));
+	memset(model + 5 * BAND, 'x', BAND);
+	EXPECT_OK(pl_write(disk, model + 5 * BAND, BAND, 5 * BAND, &err));
+	memset(model + 5 * BAND + 100, 0, BAND - 200);
+	EXPECT_OK(pl_zero(disk, 0, 5 * BAND, 0, &err));
+	EXPECT_OK(pl_zero(disk, 5 * BAND + 100, BAND - 200, 0, &err));
+	EXPECT_OK(pl_zero(disk, 6 * BAND, 4 * BAND, 0, &err));
+	expect_equal(disk, model, 10 * BAND);
+	EXPECT_OK(pl_zero(disk, 0, 10 * BAND, 0, &err));
+	memset(model, 0, 10 * BAND);
+	expect_equal(disk, model, 10 * BAND);
+	run("set -- %s/*; rm -r %s; test $# = 1", folder, folder);
+}
+
 TEST(what_is_abandoned_leaves_nothing_and_what_is_left_is_cleared)
 {
 	PL_AUTOFREE char *path = pl_format("%s/n", pl_test_folder());
