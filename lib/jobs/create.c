@@ -659,6 +659,7 @@ produce(struct creation *c, struct platter_copy_result *ret, struct platter_erro
 		.anew = c->again,
 		.direct = !o->no_sync, /* else the page cache is the quicker place */
 		.inside = c->format->creates_folder ? c->format->bundle.file : NULL,
+		.also = c->format->creates_folder ? c->format->bundle.also : NULL,
 	};
 	int r = make_hasher(c, err);
 
@@ -800,8 +801,10 @@ pl_create_empty(const char *target, uint64_t size, const struct platter_create_o
 	int r;
 
 	r = pl_create_format(target, options, &c.format, err);
-	if (r == 0 && c.format->creates_folder)
+	if (r == 0 && c.format->creates_folder) {
 		how.inside = c.format->bundle.file;
+		how.also = c.format->bundle.also;
+	}
 	if (r == 0)
 		r = pl_refuse_empty(c.format, err);
 	if (r == 0)

@@ -20,6 +20,7 @@ pl_leaf_free(struct pl_leaf *leaf)
 	free(leaf->parts);
 	free(leaf->output.target);
 	free(leaf->output.inside);
+	free(leaf->output.also);
 	free(leaf->output.base);
 	free(leaf->output.ending);
 	if (leaf->output.beside)

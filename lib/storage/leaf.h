@@ -16,6 +16,7 @@ struct pl_leaf;
 struct pl_output {
 	char *target; /* of the first part or the folder, owned; NULL: not ours to name */
 	char *inside; /* of a folder: the name of the part in it, owned; else NULL */
+	char *also;   /* and what else is in one that may be replaced, owned; or NULL */
 	char *base;   /* of a set of parts: their names without the number, owned */
 	char *ending; /* of files beside another: what follows the number, owned; else NULL */
 	struct pl_leaf *beside; /* the files that appear together with this one, owned, or NULL */

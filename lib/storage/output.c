@@ -53,21 +53,28 @@ part_name(const struct pl_leaf *leaf, const char *final)
 			 : pl_format("%s" SUFFIX, final);
 }
 
-/* Only a folder that is such an image may be replaced by one. */
+/* Only a folder that is such an image may be replaced by one: programs have an Info.plist too. */
 static int
-check_folder(const char *path, const char *inside, bool overwrite, struct platter_error *err)
+check_folder(const char *path, const struct pl_storage_create *how, struct platter_error *err)
 {
-	PL_AUTOFREE char *file = inside ? pl_format("%s/%s", path, inside) : NULL;
+	PL_AUTOFREE char *file = how->inside ? pl_format("%s/%s", path, how->inside) : NULL;
+	PL_AUTOFREE char *also = how->also ? pl_format("%s/%s", path, how->also) : NULL;
 	struct stat st;
+	int r;
 
-	if (!file || lstat(file, &st) < 0 || !S_ISREG(st.st_mode))
-		return pl_fail(err, -EISDIR, "'%s' is a folder", path);
-	return overwrite ? 0 : exists_already(path, err);
+	if (how->inside && (!file || (how->also && !also)))
+		return pl_no_memory(err);
+	if (file && lstat(file, &st) == 0 && S_ISREG(st.st_mode) &&
+	    (!also || lstat(also, &st) == 0))
+		return how->overwrite ? 0 : exists_already(path, err);
+	r = pl_fail(err, -EISDIR, "'%s' is a folder, and no image of this format", path);
+	pl_hint(err, "choose another name, or remove the folder yourself");
+	return r;
 }
 
 /* What stands under the final name may be replaced. */
 static int
-check_target(const char *path, const char *inside, bool overwrite, struct platter_error *err)
+check_target(const char *path, const struct pl_storage_create *how, struct platter_error *err)
 {
 	struct stat st;
 	int r;
@@ -77,7 +84,7 @@ check_target(const char *path, const char *inside, bool overwrite, struct platte
 	if (S_ISLNK(st.st_mode) && stat(path, &st) < 0 && errno != ENOENT)
 		return pl_fail_errno(err, -errno, "create '%s'", path);
 	if (S_ISDIR(st.st_mode))
-		return check_folder(path, inside, overwrite, err);
+		return check_folder(path, how, err);
 	if (S_ISBLK(st.st_mode)) {
 		r = pl_invalid(err, "'%s' is a device, not an image file", path);
 		pl_hint(err, "to write an image to a device use 'platter restore'");
@@ -85,7 +92,7 @@ check_target(const char *path, const char *inside, bool overwrite, struct platte
 	}
 	if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
 		return pl_invalid(err, "'%s' is a special file, not an image file", path);
-	return overwrite ? 0 : exists_already(path, err);
+	return how->overwrite ? 0 : exists_already(path, err);
 }
 
 static int
@@ -166,12 +173,13 @@ open_part(struct pl_leaf *leaf, size_t index, bool keep, struct platter_error *e
 {
 	PL_AUTOFREE char *final = final_name(leaf, index);
 	PL_AUTOFREE char *name = final ? part_name(leaf, final) : NULL;
+	const struct pl_storage_create plain = { .overwrite = leaf->output.overwrite };
 	struct pl_part *part;
-	int fd, r;
+	int fd = -1, r;
 
 	if (!name)
 		return pl_no_memory(err);
-	r = leaf->output.ending ? check_target(final, NULL, leaf->output.overwrite, err) : 0;
+	r = leaf->output.ending ? check_target(final, &plain, err) : 0;
 	if (r == 0 && leaf->output.inside)
 		r = make_folder(name, err);
 	if (r == 0)
@@ -357,7 +365,7 @@ int
 pl_storage_create(const char *path, const struct pl_storage_create *how, struct pl_disk **ret,
 		  struct platter_error *err)
 {
-	PL_AUTOFREE char *base = NULL, *target = NULL, *inside = NULL;
+	PL_AUTOFREE char *base = NULL, *target = NULL, *inside = NULL, *also = NULL;
 	struct pl_leaf *leaf;
 	int r;
 
@@ -381,9 +389,10 @@ pl_storage_create(const char *path, const struct pl_storage_create *how, struct 
 		target = strdup(path);
 	}
 	inside = how->inside ? strdup(how->inside) : NULL;
-	if (!target || (how->inside && !inside))
+	also = how->also ? strdup(how->also) : NULL;
+	if (!target || (how->inside && !inside) || (how->also && !also))
 		return pl_no_memory(err);
-	r = check_target(target, inside, how->overwrite, err);
+	r = check_target(target, how, err);
 	if (r == 0)
 		r = pl_leaf_new(target, how->split ? PL_MAX_PARTS : 1, &leaf, err);
 	if (r < 0)
@@ -391,6 +400,7 @@ pl_storage_create(const char *path, const struct pl_storage_create *how, struct 
 	leaf->split = how->split;
 	leaf->output = (struct pl_output){ .target = PL_STEAL(target),
 					   .inside = PL_STEAL(inside),
+					   .also = PL_STEAL(also),
 					   .base = PL_STEAL(base),
 					   .overwrite = how->overwrite,
 					   .anew = how->overwrite && how->anew,
@@ -606,35 +616,74 @@ rename_new(const char *from, const char *to)
 	return rename(from, to) < 0 ? -errno : 0;
 }
 
+static int
+remove_old(const char *path, struct platter_error *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return 0;
+	if (S_ISDIR(st.st_mode))
+		return pl_folder_remove(path, err);
+	return unlink(path) < 0 ? pl_fail_errno(err, -errno, "remove '%s'", path) : 0;
+}
+
 /*
- * Exchange the folder `from` for what is at `to`, and remove that.  Where the file system cannot
- * exchange, there is neither for a moment.
+ * Exchange the folder `from` for what is at `to`, which is then at *ret_old.  Where the file system
+ * cannot exchange, there is neither for a moment, and `aside` is the name of the old one.
  */
 static int
-replace_with_folder(const char *from, const char *to)
+exchange(const char *from, const char *to, const char *aside, const char **ret_old,
+	 struct platter_error *err)
 {
-	PL_AUTOFREE char *old = NULL;
-	struct stat st;
-	int r = 0;
+	int r;
 
+	*ret_old = from;
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) == 0)
+		return 0;
+	*ret_old = aside;
+	r = remove_old(aside, err);
+	if (r < 0)
+		return r;
+	if (rename(to, aside) < 0)
+		return rename_failed(to, aside, -errno, err);
 	if (rename(from, to) == 0)
 		return 0;
-	if (errno != ENOTEMPTY && errno != EEXIST && errno != ENOTDIR)
-		return -errno;
-	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) == 0) {
-		old = strdup(from);
-	} else {
-		old = pl_format("%s.old" SUFFIX, to);
-		if (!old || rename(to, old) < 0 || rename(from, to) < 0)
-			return old ? -errno : -ENOMEM;
-	}
-	if (!old)
-		return -ENOMEM;
-	if (lstat(old, &st) == 0)
-		r = S_ISDIR(st.st_mode) ? pl_folder_remove(old, NULL)
-		    : unlink(old) < 0   ? -errno
-					: 0;
+	r = rename_failed(from, to, -errno, err);
+	/* As it was; if not even that can be, the error tells where the old one is. */
+	if (rename(aside, to) < 0)
+		pl_hint(err, "the old image is '%s': rename it by hand", aside);
 	return r;
+}
+
+/* The folder `from` in place of what is at `to`, which goes when the new name is there to stay. */
+static int
+replace_with_folder(const struct pl_leaf *leaf, const char *from, bool sync,
+		    struct platter_error *err)
+{
+	const struct pl_output *o = &leaf->output;
+	const struct pl_storage_create how = { .inside = o->inside,
+					       .also = o->also,
+					       .overwrite = true };
+	const char *to = o->target;
+	PL_AUTOFREE char *aside = pl_format("%s.old" SUFFIX, to);
+	/* What a run that was killed between two names left of a still older one. */
+	const char *old = aside;
+	int r = 0;
+
+	if (!aside)
+		return pl_no_memory(err);
+	if (rename(from, to) < 0) {
+		if (errno != ENOTEMPTY && errno != EEXIST && errno != ENOTDIR)
+			return rename_failed(from, to, -errno, err);
+		/* It may be another by now. */
+		r = check_target(to, &how, err);
+		if (r == 0)
+			r = exchange(from, to, aside, &old, err);
+	}
+	if (r == 0 && sync)
+		r = sync_folder(to, err);
+	return r == 0 ? remove_old(old, err) : r;
 }
 
 /* The folder of an image gets its name. */
@@ -648,10 +697,12 @@ name_folder(struct pl_leaf *leaf, bool sync, struct platter_error *err)
 	if (r == 0 && sync)
 		r = sync_folder(leaf->parts[0]->path, err);
 	if (r == 0) {
-		r = leaf->output.overwrite ? replace_with_folder(name, leaf->output.target)
-					   : rename_new(name, leaf->output.target);
-		if (r < 0)
-			r = rename_failed(name, leaf->output.target, r, err);
+		const char *target = leaf->output.target;
+
+		if (leaf->output.overwrite)
+			r = replace_with_folder(leaf, name, sync, err);
+		else if ((r = rename_new(name, target)) < 0)
+			r = rename_failed(name, target, r, err);
 	}
 	if (r < 0) {
 		free(final);

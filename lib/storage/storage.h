@@ -43,9 +43,10 @@ struct pl_storage_create {
 	/*
 	 * PATH is a folder, and this the file in it that is written; others go beside that, see
 	 * pl_storage_put_beside().  All of it is PATH.part/ until committed.  What is replaced may
-	 * be a folder with such a file, which goes with all that is in it.  NULL: PATH is a file.
+	 * be a folder with such a file, and with `also` in it (NULL: that is all), which goes with
+	 * all that it has.  NULL: PATH is a file.
 	 */
-	const char *inside;
+	const char *inside, *also;
 };
 
 /*

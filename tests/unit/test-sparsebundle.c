@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* test-sparsebundle.c - sparse bundles in view, with one thing broken, made, and changed */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "cdsa-images.h"
 #include "create.h"
@@ -285,11 +290,14 @@ TEST(another_size_leaves_the_rest_of_the_list)
 TEST(only_a_folder_that_is_a_bundle_is_replaced)
 {
 	PL_AUTOFREE char *path = pl_format("%s/i", pl_test_folder());
-	struct pl_storage_create how = { .inside = "Info.plist" };
+	struct pl_storage_create how = { .inside = "Info.plist", .also = "bands" };
 	struct pl_disk *file = NULL;
 
 	run("rm -rf i; mkdir i; echo precious >i/file");
 	how.overwrite = true;
+	EXPECT_EQ(pl_storage_create(path, &how, &file, &err), -EISDIR);
+	/* As programs have it. */
+	run("echo >i/Info.plist");
 	EXPECT_EQ(pl_storage_create(path, &how, &file, &err), -EISDIR);
 	run("test -f i/file");
 	run("rm -rf i; echo old >i");
@@ -299,6 +307,65 @@ TEST(only_a_folder_that_is_a_bundle_is_replaced)
 	run("! ls -a | grep part");
 	how.overwrite = false;
 	EXPECT_EQ(pl_storage_create(path, &how, &file, &err), -EEXIST);
+}
+
+/* What renameat2() is answered with, in this process from now on. */
+static void
+forbid_exchange(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_renameat2, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { ARRAY_SIZE(code), code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+		_exit(77);
+}
+
+/* As on network file systems; what an earlier run left between two names is no obstacle. */
+TEST(a_bundle_is_replaced_where_folders_cannot_be_exchanged)
+{
+	int status;
+	pid_t child;
+
+	run("rm -rf i*; mkdir -p i.old.part/bands; echo old >i.old.part/bands/0");
+	make_ours(1 << 20, NULL);
+	run("test \"$(echo i*)\" = i && mkdir -p i.old.part/bands");
+	fflush(stdout);
+	child = fork();
+	EXPECT(child >= 0);
+	if (!child) {
+		forbid_exchange();
+		make_ours(2 << 20, NULL);
+		_exit(0);
+	}
+	EXPECT_EQ(waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		SKIP("system calls cannot be filtered here");
+	EXPECT_EQ(status, 0);
+	run("test \"$(echo i*)\" = i && grep -q '>2097152<' i/Info.plist");
+}
+
+/* Nothing of what somebody put there in the meantime goes. */
+TEST(a_folder_that_took_the_place_of_a_bundle_meanwhile_is_not_replaced)
+{
+	PL_AUTOFREE char *path = pl_format("%s/i", pl_test_folder());
+	const struct pl_storage_create how = { .inside = "Info.plist",
+					       .also = "bands",
+					       .overwrite = true };
+	PL_AUTOUNREF struct pl_disk *file = NULL;
+
+	run("rm -rf i*");
+	make_ours(1 << 20, NULL);
+	EXPECT_OK(pl_storage_create(path, &how, &file, &err));
+	run("rm -r i; mkdir i; echo precious >i/file");
+	EXPECT_EQ(pl_storage_commit(file, false, &err), -EISDIR);
+	pl_storage_abandon(file, false);
+	run("test -f i/file && test \"$(echo i*)\" = i");
 }
 
 struct flusher {
