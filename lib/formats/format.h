@@ -256,6 +256,8 @@ struct pl_format {
 	 */
 	struct pl_bundle {
 		const char *file, *also;
+		/* With creates_folder, all that may go when it is made anew; NULL-terminated. */
+		const char *const *own;
 	} bundle;
 	bool creates_folder; /* create() makes such a folder; request->file is that file in it */
 	const struct pl_disk_ops *disk_ops; /* what its disks have: tells whose a disk is */

@@ -138,6 +138,21 @@ compact_in_place(struct pl_place *place, struct platter_progress *progress,
 	return r;
 }
 
+/* What others put into the folder of an image would not be in a new one. */
+static int
+refuse_other_files(const char *folder, const struct pl_format *format, struct platter_error *err)
+{
+	PL_AUTOFREE char *other = NULL;
+	int r = pl_storage_find_other(folder, format->bundle.own, &other, err);
+
+	if (r < 0 || !other)
+		return r;
+	r = pl_fail(err, -EBUSY, "'%s' has '%s' in it, which a new one would not", folder, other);
+	pl_hint(err, "compact it in place, without --copy, or move what is not of the image"
+		     " elsewhere first");
+	return r;
+}
+
 /* Anew: what a parent or snapshots have would not be in it. */
 static int
 compact_through_copy(struct pl_place *place, struct platter_progress *progress,
@@ -166,8 +181,10 @@ compact_through_copy(struct pl_place *place, struct platter_progress *progress,
 	path = r == 0 ? realpath(name, NULL) : NULL;
 	if (r == 0 && !path)
 		r = pl_fail_errno(err, -errno, "open '%s'", name);
-	if (r == 0 && format->creates_folder)
+	if (r == 0 && format->creates_folder) {
 		*strrchr(path, '/') = '\0';
+		r = refuse_other_files(path, format, err);
+	}
 	return r == 0 ? pl_make_anew(place, path, progress, ret, err) : r;
 }
 

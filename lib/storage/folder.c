@@ -91,6 +91,36 @@ pl_folder_allocated(const char *path)
 	return each_entry(AT_FDCWD, path, 0, add_entry, &sum) < 0 ? UINT64_MAX : sum;
 }
 
+static bool
+is_listed(const char *const *names, const char *name)
+{
+	while (*names && strcmp(*names, name) != 0)
+		names++;
+	return *names;
+}
+
+int
+pl_storage_find_other(const char *folder, const char *const *names, char **ret,
+		      struct platter_error *err)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *e;
+	int r = 0;
+
+	if (!dir)
+		return pl_fail_errno(err, -errno, "look into '%s'", folder);
+	*ret = NULL;
+	while (!*ret && r == 0 && (e = readdir(dir))) {
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
+		    is_listed(names, e->d_name))
+			continue;
+		*ret = strdup(e->d_name);
+		r = *ret ? 0 : pl_no_memory(err);
+	}
+	closedir(dir);
+	return r;
+}
+
 char *
 pl_storage_folder(struct pl_disk *file)
 {

@@ -94,6 +94,13 @@ const char *pl_storage_beside_now(struct pl_disk *file, const char *path);
 char *pl_storage_folder(struct pl_disk *file);
 
 /*
+ * The name of something in a folder that is not in the list, which ends with NULL: malloc()ed,
+ * NULL if there is no such thing.
+ */
+int pl_storage_find_other(const char *folder, const char *const *names, char **ret,
+			  struct platter_error *err);
+
+/*
  * Put a file of these bytes beside `file`, or in place of the one that has this name: it is whole
  * and on stable storage under it, or not there.  Beside one that is counted it is counted.
  */

@@ -84,6 +84,8 @@ def test_time_machine():
     sparse.expand_sparsebundle(top, path("expanded"))
     platter("compare", path("back"), path("expanded"))
     platter("resize", top, "5T")
+    r = platter("compact", "--copy", top, status=3)
+    expect("com.apple.TimeMachine.MachineID.plist" in r.errors, r)
     expect(os.path.exists(top + "/com.apple.TimeMachine.MachineID.plist"), "a file of Time Machine's is gone")
     expect_equal(sparse.bundle_info(top)["size"], 5 << 40, "size")
 

@@ -422,6 +422,10 @@ sparsebundle_options_of(struct pl_disk *disk, struct pl_option_list *ret)
 
 static const struct pl_change_ops change_ops = { .compact = sparsebundle_compact };
 
+/* macOS makes the last one where it finds none, and locks it. */
+static const char *const own_files[] = { INFO_NAME,  BACKUP_NAME, TOKEN_NAME,
+					 BANDS_NAME, "lock",      NULL };
+
 static const char *const extensions[] = { "sparsebundle", NULL };
 
 const struct pl_format pl_format_sparsebundle = {
@@ -438,7 +442,7 @@ const struct pl_format pl_format_sparsebundle = {
 	.check = sparsebundle_check,
 	.options_of = sparsebundle_options_of,
 	.change = &change_ops,
-	.bundle = { INFO_NAME, BANDS_NAME },
+	.bundle = { INFO_NAME, BANDS_NAME, own_files },
 	.creates_folder = true,
 	.disk_ops = &sparsebundle_ops,
 };
