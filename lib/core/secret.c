@@ -81,6 +81,16 @@ pl_secret_try(const char *what,
 	return r == -EKEYREJECTED ? rejected(what, err) : r;
 }
 
+/* Most often a file or a variable that should hold one. */
+static int
+no_phrase(const char *what, struct platter_error *err)
+{
+	int r = pl_invalid(err, "the pass phrase for '%s' is empty", what);
+
+	pl_hint(err, "look at the first line of its file, or at the variable PLATTER_PASSPHRASE");
+	return r;
+}
+
 int
 pl_secret_new(const char *what,
 	      int (*use)(void *closure, const char *secret, size_t n, struct platter_error *err),
@@ -92,8 +102,12 @@ pl_secret_new(const char *what,
 	char secret[PLATTER_PASSPHRASE_MAX];
 	int n = ask(&request, secret), r;
 
-	r = n < 0 || n > PLATTER_PASSPHRASE_MAX ? no_secret(what, n < 0 ? n : -EOVERFLOW, err)
-						: use(closure, secret, (size_t)n, err);
+	if (n < 0 || n > PLATTER_PASSPHRASE_MAX)
+		r = no_secret(what, n < 0 ? n : -EOVERFLOW, err);
+	else if (n == 0)
+		r = no_phrase(what, err);
+	else
+		r = use(closure, secret, (size_t)n, err);
 	explicit_bzero(secret, sizeof secret);
 	return r;
 }

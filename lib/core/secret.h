@@ -23,7 +23,10 @@ int pl_secret_try(const char *what,
 				 struct platter_error *err),
 		  void *closure, struct platter_error *err);
 
-/* The same for an image to be made, which takes any: `use` is called once. */
+/*
+ * The same for an image to be made, which takes any but an empty one (-EINVAL): `use` is called
+ * once.
+ */
 int pl_secret_new(const char *what,
 		  int (*use)(void *closure, const char *secret, size_t n,
 			     struct platter_error *err),

@@ -151,3 +151,15 @@ TEST(a_new_one_is_used_once_as_it_was_given)
 	EXPECT_MEM(copy, "new one", used_n);
 	EXPECT(used_secret == seen_buffer);
 }
+
+/* Nobody means an image to be opened by whoever presses the return key. */
+TEST(a_new_one_that_is_empty_is_refused)
+{
+	answers = (const char *const[]){ "", NULL };
+	asked = 0;
+	used_secret = NULL;
+	pl_secret_set_provider(answer, &asked);
+	EXPECT_EQ(pl_secret_new("secret.dmg", remember, NULL, &err), -EINVAL);
+	pl_secret_set_provider(NULL, NULL);
+	EXPECT(!used_secret);
+}
