@@ -222,13 +222,20 @@ provide(const struct platter_passphrase_request *request, char *buf, size_t room
 	return file->given ? ask_file(file->text, buf, room) : ask_environment(variable, buf, room);
 }
 
+/* Also with what follows it: "-?format=raw", "-@1". */
+static bool
+is_standard_input(const char *place)
+{
+	return place[0] == '-' && (!place[1] || place[1] == '?' || place[1] == '@');
+}
+
 int
 passphrase_begin(const struct arguments *args)
 {
 	const struct option_value *file = &args->option[OPT_PASSPHRASE_FILE];
 
 	for (size_t i = 0; file->given && !strcmp(file->text, "-") && i < args->nr_operands; i++)
-		if (!strcmp(args->operands[i], "-")) {
+		if (is_standard_input(args->operands[i])) {
 			report_usage(args,
 				     "standard input cannot be both a disk and a pass phrase");
 			return -1;

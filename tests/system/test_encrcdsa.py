@@ -99,7 +99,8 @@ def test_sources():
     expect("not the pass phrase" in r.errors, r.errors)
     r = platter("info", image, "--passphrase-file", path("missing"), env=ENV, status=3)
     expect("missing" in r.errors, r.errors)
-    platter("info", "-", "--passphrase-file", "-", input=b"x", status=2)
+    for disk in ("-", "-?format=raw", "-@1"):
+        platter("info", disk, "--passphrase-file", "-", input=b"x", status=2)
     # Two images, one command, one reading of the file.
     platter("compare", image, image, "--passphrase-file", "-", input=PHRASE.encode())
 
