@@ -97,6 +97,9 @@ void pl_cdsa_cipher_init(struct pl_cdsa_cipher *c, const struct pl_cdsa_header *
 			 const struct pl_cdsa_keys *keys);
 void pl_cdsa_wipe(void *p, size_t n);
 
+/* The error of a call of OpenSSL that failed: no memory, or -ENOTSUP for `what`. */
+int pl_cdsa_refused(const char *what, struct platter_error *err);
+
 /* n bytes, whole blocks, the first of which has the number `block`; any thread. */
 int pl_cdsa_decrypt(const struct pl_cdsa_cipher *c, const uint8_t *in, uint8_t *out, size_t n,
 		    uint64_t block, struct platter_error *err);
@@ -128,8 +131,11 @@ struct pl_cdsa_disk {
 	struct pl_cdsa_layout layout;
 	struct pl_cdsa_cipher cipher;
 	struct pl_decoder decoder;
-	pthread_mutex_t edges; /* lets one thread change part of a block, or extend a period */
-	atomic_bool longer;    /* than its header says */
+	pthread_mutex_t flushing; /* lets one thread bring the header up to date */
+	atomic_bool longer;       /* than its header says */
+	/* Taken after it; lets one thread change part of a block, or what is stored of a period. */
+	pthread_mutex_t edges;
+	struct pl_cdsa_writing *writing; /* whole blocks that are on their way, see disk.c */
 };
 
 extern const struct pl_disk_ops pl_cdsa_disk_ops;

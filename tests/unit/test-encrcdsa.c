@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* test-encrcdsa.c - encrypted images in view, read, written, and with one field broken */
 #include "cdsa-images.h"
+#include "writes.h"
 
 #define SIZE 200100u
 
@@ -272,4 +273,63 @@ TEST(it_grows_with_zeros_and_its_header_follows)
 	EXPECT_OK(pl_resize(disk, 1000, &err));
 	expect_equal(disk, wanted, 1000);
 	expect_decrypts("g.dmg", 128, 512, wanted, 1000);
+}
+
+/* What its header tells of is there, whatever of it a power cut has kept. */
+TEST(a_header_is_not_ahead_of_what_it_tells_of)
+{
+	for (int i = 0; i < 8; i++) {
+		PL_AUTOUNREF struct pl_disk *disk = NULL, *again = NULL;
+		size_t n;
+		PL_AUTOFREE uint8_t *image = make_image(128, 512, &n);
+		PL_AUTOFREE uint8_t *more = malloc(KIB(64)), *all = calloc(1, SIZE + KIB(64));
+		struct fragile *f;
+
+		write_file("p.dmg", image, n);
+		f = new_fragile("p.dmg");
+		EXPECT_OK(pl_image_open(&f->disk, NULL, "encrcdsa", NULL, PLATTER_OPEN_WRITE, &disk,
+					&err));
+		memset(more, 'm', KIB(64));
+		EXPECT_OK(pl_write(disk, more, KIB(64), SIZE, &err));
+		f->writes_left = 1;
+		EXPECT_OK(pl_flush(disk, &err));
+		EXPECT_EQ(f->writes_left, 0);
+		save_cut(f, "cut");
+		pl_disk_unref(&f->disk);
+		memcpy(all, plain, SIZE);
+		memset(all + SIZE, 'm', KIB(64));
+		EXPECT_OK(try_open("cut", 0, &again));
+		expect_equal(again, all, (size_t)again->size);
+	}
+}
+
+TEST(it_does_not_grow_past_the_numbers_of_its_blocks)
+{
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+	size_t n;
+	PL_AUTOFREE uint8_t *image = make_image(128, 512, &n);
+	struct fragile *f;
+
+	write_file("l.dmg", image, n);
+	f = new_fragile("l.dmg");
+	EXPECT_OK(pl_image_open(&f->disk, NULL, "encrcdsa", NULL, PLATTER_OPEN_WRITE, &disk, &err));
+	EXPECT_EQ(pl_resize(disk, (UINT64_C(1) << 41) + 1, &err), -EFBIG);
+	EXPECT_EQ(disk->size, SIZE);
+	EXPECT_EQ(f->disk.size, n);
+	pl_disk_unref(&f->disk);
+}
+
+/* As in FIPS mode, which knows no triple DES; once refused, always. */
+TEST(an_algorithm_that_openssl_refuses_is_named)
+{
+	struct pl_disk *disk = NULL;
+	size_t n;
+	PL_AUTOFREE uint8_t *image = make_image(128, 512, &n);
+	int r;
+
+	EXPECT(EVP_set_default_properties(NULL, "fips=yes") == 1);
+	r = try_bytes(image, n, NULL, &disk);
+	EXPECT(EVP_set_default_properties(NULL, "") == 1);
+	EXPECT_EQ(r, -ENOTSUP);
+	EXPECT(strstr(err.message, "OpenSSL") && strstr(err.hint, "FIPS"));
 }

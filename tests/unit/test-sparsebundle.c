@@ -255,6 +255,94 @@ TEST(what_is_written_is_read)
 	}
 }
 
+/* Pieces that begin and end anywhere, in any order, zeros among them, from several threads. */
+#define PIECE  3001
+#define PIECES 700
+struct piecewise {
+	struct pl_disk *disk;
+	const uint8_t *model;
+	unsigned first, step;
+};
+
+static void *
+write_pieces(void *with)
+{
+	const struct piecewise *p = with;
+
+	for (unsigned i = p->first; i < PIECES; i += p->step) {
+		uint64_t at = (uint64_t)(i * 271 % PIECES) * PIECE;
+		const uint8_t *bytes = p->model + at;
+
+		if (pl_is_zero(bytes, PIECE))
+			EXPECT_OK(pl_zero(p->disk, at, PIECE, PL_ZERO_MAY_UNMAP, NULL));
+		else
+			EXPECT_OK(pl_write(p->disk, bytes, PIECE, at, NULL));
+	}
+	return NULL;
+}
+
+TEST(many_threads_write_encrypted_bands)
+{
+	PL_AUTOFREE uint8_t *model = malloc(PIECES * PIECE);
+	struct piecewise p[4];
+	pthread_t threads[4];
+
+	for (int round = 0; round < 2; round++) {
+		PL_AUTOUNREF struct pl_disk *disk = NULL;
+
+		for (unsigned i = 0; i < PIECES; i++)
+			memset(model + i * PIECE, rnd(5) ? (int)(1 + rnd(255)) : 0, PIECE);
+		make_ours(PIECES * PIECE / 512 * 512 + 512, "AES-128");
+		EXPECT_OK(try_open("i/Info.plist", PLATTER_OPEN_WRITE, &disk));
+		for (unsigned i = 0; i < 4; i++) {
+			p[i] = (struct piecewise){ disk, model, i, 4 };
+			EXPECT_EQ(pthread_create(&threads[i], NULL, write_pieces, &p[i]), 0);
+		}
+		for (unsigned i = 0; i < 4; i++)
+			pthread_join(threads[i], NULL);
+		EXPECT_OK(pl_flush(disk, &err));
+		pl_disk_unref(PL_STEAL(disk));
+		EXPECT_OK(try_open("i/Info.plist", 0, &disk));
+		for (unsigned i = 0; i < PIECES; i++) {
+			uint8_t piece[PIECE];
+
+			EXPECT_OK(pl_read(disk, piece, PIECE, i * PIECE, &err));
+			EXPECT_MEM(piece, model + i * PIECE, PIECE);
+		}
+		expect_findings(disk, 0, 0);
+	}
+}
+
+/* As hdiutil makes them with blocks that are larger than a sector. */
+TEST(an_encrypted_disk_may_end_within_a_block)
+{
+	static uint8_t token[CDSA_DATA];
+	PL_AUTOFREE uint8_t *bytes = make_bundle(), *model = calloc(1, SIZE + 4096);
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+
+	cdsa_header(token, 128, 4096, SIZE);
+	write_file("b/token", token, sizeof token);
+	run("rm b/bands/*");
+	for (uint64_t at = 0; at < BAND; at += 4096)
+		cdsa_block(128, 1, (uint32_t)(at / 4096), bytes + at, 4096, model + at);
+	write_file("b/bands/0", model, BAND);
+	cdsa_block(128, 1, 0, bytes + 100 * BAND, 4096, model);
+	write_file("b/bands/64", model, 4096);
+	memset(bytes + 2 * BAND, 0, BAND);
+	EXPECT_OK(try_open("b/Info.plist", PLATTER_OPEN_WRITE, &disk));
+	expect_equal(disk, bytes, SIZE);
+	memset(bytes + SIZE - 500, 'n', 500);
+	EXPECT_OK(pl_write(disk, bytes + SIZE - 500, 500, SIZE - 500, &err));
+	expect_equal(disk, bytes, SIZE);
+	expect_findings(disk, 0, 0);
+	EXPECT_OK(pl_resize(disk, SIZE + 1024, &err));
+	expect_equal(disk, bytes, SIZE + 1024);
+	EXPECT_OK(pl_zero(disk, 100 * BAND, 2048, PL_ZERO_MAY_UNMAP, &err));
+	run("! test -e b/bands/64");
+	memset(bytes + 100 * BAND, 0, 2048);
+	expect_equal(disk, bytes, SIZE + 1024);
+}
+
 TEST(what_is_discarded_takes_no_files)
 {
 	PL_AUTOUNREF struct pl_disk *disk = NULL;

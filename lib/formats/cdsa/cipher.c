@@ -7,17 +7,33 @@
  * is what it calls the low level one.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
-#include "cdsa.h"
+#include "layout.h"
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
-
-#define IV_SIZE 16
 
 void
 pl_cdsa_wipe(void *p, size_t n)
 {
 	OPENSSL_cleanse(p, n);
+}
+
+int
+pl_cdsa_refused(const char *what, struct platter_error *err)
+{
+	unsigned long code = ERR_peek_last_error();
+	const char *reason = ERR_reason_error_string(code);
+	int r;
+
+	ERR_clear_error();
+	if (!code || ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+		return pl_no_memory(err);
+	r = pl_unsupported(err, PLATTER_NO_OFFSET, "OpenSSL refuses %s: %s", what,
+			   reason ? reason : "unknown reason");
+	pl_hint(err, "it may run in FIPS mode, which forbids what these images are encrypted with;"
+		     " a configuration without it can be named in OPENSSL_CONF");
+	return r;
 }
 
 /* RFC 2104: the key, padded with zeros to a block of the hash, over `byte`. */
@@ -81,14 +97,14 @@ run_cipher(const struct pl_cdsa_cipher *c, const uint8_t *in, uint8_t *out, size
 	   uint64_t block, int encrypt, struct platter_error *err)
 {
 	const EVP_CIPHER *aes = c->key_bits == 128 ? EVP_aes_128_cbc() : EVP_aes_256_cbc();
-	static const uint8_t no_iv[IV_SIZE];
+	static const uint8_t no_iv[AES_IV_SIZE];
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	bool done = ctx && EVP_CipherInit_ex(ctx, aes, NULL, c->key, no_iv, encrypt) == 1 &&
 		    EVP_CIPHER_CTX_set_padding(ctx, 0) == 1 &&
 		    run_blocks(c, ctx, in, out, n, block);
 
 	EVP_CIPHER_CTX_free(ctx);
-	return done ? 0 : pl_no_memory(err);
+	return done ? 0 : pl_cdsa_refused("AES in CBC mode", err);
 }
 
 int

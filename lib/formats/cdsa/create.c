@@ -4,19 +4,13 @@
 #include <openssl/rand.h>
 #include <time.h>
 
-#include "cdsa.h"
+#include "layout.h"
 #include "secret.h"
 
 /* As Apple's tools place and size the key record. */
-#define REFERENCE     76u
 #define RECORD        96u
-#define RECORD_SIZE   616u
-#define WRAPPED       104u
+#define RECORD_LENGTH 616u
 #define SALT_SIZE     20u
-#define WRAP_IV_SIZE  8u
-#define WRAP_KEY_SIZE 24u
-#define END_MARK      "CKIE"
-#define END_MARK_SIZE 5u
 
 /* A third of a second of this machine's time, but not less than is asked for elsewhere. */
 #define MIN_ITERATIONS 250000u
@@ -112,27 +106,28 @@ make_record(void *closure, const char *secret, size_t n, struct platter_error *e
 	uint8_t *k = m->bytes + RECORD, wrap_key[WRAP_KEY_SIZE];
 	uint32_t iterations = calibrated_iterations();
 	size_t wrapped = 0;
-	int r = make_random(k + 16, SALT_SIZE, err);
+	int r = make_random(k + SALT, SALT_SIZE, err);
 
 	if (r == 0)
-		r = make_random(k + 52, WRAP_IV_SIZE, err);
+		r = make_random(k + WRAP_IV, WRAP_IV_SIZE, err);
 	if (r < 0)
 		return r;
-	if (PKCS5_PBKDF2_HMAC_SHA1(secret, (int)n, k + 16, SALT_SIZE, (int)iterations,
+	if (PKCS5_PBKDF2_HMAC_SHA1(secret, (int)n, k + SALT, SALT_SIZE, (int)iterations,
 				   sizeof wrap_key, wrap_key) == 1)
-		wrapped = wrap(m, wrap_key, k + 52, k + WRAPPED);
+		wrapped = wrap(m, wrap_key, k + WRAP_IV, k + RECORD_SIZE);
 	pl_cdsa_wipe(wrap_key, sizeof wrap_key);
 	if (!wrapped)
-		return pl_no_memory(err);
-	put_be32(k, 103);
-	put_be32(k + 8, iterations);
-	put_be32(k + 12, SALT_SIZE);
-	put_be32(k + 48, WRAP_IV_SIZE);
-	put_be32(k + 84, 8 * WRAP_KEY_SIZE);
-	put_be32(k + 88, 17);
-	put_be32(k + 92, 7);
-	put_be32(k + 96, 6);
-	put_be32(k + 100, (uint32_t)wrapped);
+		return pl_cdsa_refused("PBKDF2 with SHA-1, or triple DES", err);
+	put_be32(k + DERIVATION, PBKDF2);
+	put_be32(k + FUNCTION, HMAC_SHA1);
+	put_be32(k + ITERATIONS, iterations);
+	put_be32(k + SALT_BYTES, SALT_SIZE);
+	put_be32(k + WRAP_IV_BYTES, WRAP_IV_SIZE);
+	put_be32(k + WRAP_KEY_BITS, 8 * WRAP_KEY_SIZE);
+	put_be32(k + WRAP_CIPHER, TRIPLE_DES);
+	put_be32(k + WRAP_PADDING, PADDING_PKCS);
+	put_be32(k + WRAP_MODE, WRAP_MODE_CBC);
+	put_be32(k + WRAPPED_BYTES, (uint32_t)wrapped);
 	return 0;
 }
 
@@ -140,21 +135,21 @@ static void
 put_header(uint8_t *h, const struct pl_cdsa_header *header)
 {
 	memcpy(h, CDSA_MAGIC, CDSA_MAGIC_SIZE);
-	put_be32(h + 8, 2);
-	put_be32(h + 12, 16);
-	put_be32(h + 16, 5);
-	put_be32(h + 20, 0x80000001u);
-	put_be32(h + 24, header->key_bits);
-	put_be32(h + 28, 91);
-	put_be32(h + 32, 8 * SHA_DIGEST_LENGTH);
-	memcpy(h + 36, header->uuid, sizeof header->uuid);
-	put_be32(h + 52, header->block_size);
-	put_be64(h + 56, header->length);
-	put_be64(h + 64, header->data_offset);
-	put_be32(h + 72, header->nr_keys);
-	put_be32(h + REFERENCE, 1);
-	put_be64(h + REFERENCE + 4, RECORD);
-	put_be64(h + REFERENCE + 12, RECORD_SIZE);
+	put_be32(h + VERSION, THIS_VERSION);
+	put_be32(h + IV_BYTES, AES_IV_SIZE);
+	put_be32(h + MODE, MODE_CBC);
+	put_be32(h + CIPHER, CIPHER_AES);
+	put_be32(h + KEY_BITS, header->key_bits);
+	put_be32(h + IV_MAKER, MAKER_HMAC);
+	put_be32(h + IV_KEY_BITS, 8 * SHA_DIGEST_LENGTH);
+	memcpy(h + UUID, header->uuid, sizeof header->uuid);
+	put_be32(h + BLOCK_SIZE, header->block_size);
+	put_be64(h + LENGTH, header->length);
+	put_be64(h + DATA_OFFSET, header->data_offset);
+	put_be32(h + NR_KEYS, header->nr_keys);
+	put_be32(h + HEADER_SIZE + REFERENCE_KIND, KEY_PASSPHRASE);
+	put_be64(h + HEADER_SIZE + REFERENCE_OFFSET, RECORD);
+	put_be64(h + HEADER_SIZE + REFERENCE_LENGTH, RECORD_LENGTH);
 }
 
 int

@@ -3,16 +3,13 @@
  * disk.c - what is encrypted, as a disk
  *
  * Reading is left to the generic reader, which decodes chunks of blocks on all processors.
- * Writing encrypts on the caller's thread; where part of a block is written, or the end of what
- * is stored moves, one thread at a time.
+ * Writing encrypts on the caller's thread; only parts of blocks, and zeros in front of what is
+ * written behind the end, are stored by one thread at a time.
  */
-#include "cdsa.h"
+#include "layout.h"
 
 /* Decoded at once: neither too much for a small read, nor too little for a processor. */
 #define CHUNK KIB(64)
-
-/* The length stands in the header here. */
-#define HEADER_LENGTH 56
 
 /* The start and the end of the period that holds `offset`. */
 static uint64_t
@@ -183,6 +180,41 @@ load_block(struct pl_cdsa_disk *c, uint64_t at, uint64_t end, uint8_t *ret,
 	return r;
 }
 
+/* Whole blocks of a period that a thread is storing. */
+struct pl_cdsa_writing {
+	uint64_t end;
+	struct pl_cdsa_writing *next;
+};
+
+static void
+add_writing(struct pl_cdsa_disk *c, struct pl_cdsa_writing *w)
+{
+	w->next = c->writing;
+	c->writing = w;
+}
+
+static void
+remove_writing(struct pl_cdsa_disk *c, struct pl_cdsa_writing *w)
+{
+	struct pl_cdsa_writing **at = &c->writing;
+
+	while (*at != w)
+		at = &(*at)->next;
+	*at = w->next;
+}
+
+/* The same as stored_end(), with what is on its way. */
+static int
+taken_end(const struct pl_cdsa_disk *c, uint64_t offset, uint64_t *ret, struct platter_error *err)
+{
+	int r = stored_end(c, offset, ret, err);
+
+	for (const struct pl_cdsa_writing *w = c->writing; w; w = w->next)
+		if (w->end > period_start(c, offset) && w->end <= period_end(c, offset))
+			*ret = PL_MAX(*ret, w->end);
+	return r;
+}
+
 /* Write within one block, of which the rest stays. */
 static int
 write_part(struct pl_cdsa_disk *c, const uint8_t *buf, size_t n, uint64_t offset,
@@ -208,7 +240,7 @@ static int
 fill_gap(struct pl_cdsa_disk *c, uint64_t offset, struct platter_error *err)
 {
 	uint64_t block = c->cipher.block_size, start = period_start(c, offset), end;
-	int r = stored_end(c, offset, &end, err);
+	int r = taken_end(c, offset, &end, err);
 
 	if (r < 0)
 		return r;
@@ -216,36 +248,91 @@ fill_gap(struct pl_cdsa_disk *c, uint64_t offset, struct platter_error *err)
 			   start + pl_round_down(offset - start, block), err);
 }
 
-/* Write within one period: the part of a block, whole blocks, the part of a block. */
+/* How [offset, offset + n) lies in blocks: part of one, whole ones, part of one. */
+struct span {
+	size_t head, whole, tail;
+};
+
+static struct span
+span_of(const struct pl_cdsa_disk *c, uint64_t offset, size_t n)
+{
+	uint64_t block = c->cipher.block_size, in = (offset - period_start(c, offset)) % block;
+	struct span s = { .head = in ? (size_t)PL_MIN((uint64_t)n, block - in) : 0 };
+
+	s.tail = (n - s.head) % block;
+	s.whole = n - s.head - s.tail;
+	return s;
+}
+
+/* Write what is not cut into periods. */
+static int
+write_plainly(struct pl_cdsa_disk *c, const uint8_t *buf, size_t n, uint64_t offset,
+	      struct platter_error *err)
+{
+	struct span s = span_of(c, offset, n);
+	int r = 0;
+
+	if (s.head) {
+		pthread_mutex_lock(&c->edges);
+		r = write_part(c, buf, s.head, offset, err);
+		pthread_mutex_unlock(&c->edges);
+	}
+	if (s.whole && r == 0)
+		r = store_blocks(c, buf + s.head, s.whole, offset + s.head, err);
+	if (s.whole && r == 0)
+		grown(c, offset + s.head + s.whole);
+	if (s.tail && r == 0) {
+		pthread_mutex_lock(&c->edges);
+		r = write_part(c, buf + s.head + s.whole, s.tail, offset + s.head + s.whole, err);
+		pthread_mutex_unlock(&c->edges);
+	}
+	return r;
+}
+
+/*
+ * Write within one period.  Zeros in front of it and parts of blocks are stored first, one thread
+ * at a time; then nobody else has to do with the whole blocks, and whoever stores something behind
+ * them sees that they are on their way.
+ */
 static int
 write_in_period(struct pl_cdsa_disk *c, const uint8_t *buf, size_t n, uint64_t offset,
 		struct platter_error *err)
 {
-	uint64_t block = c->cipher.block_size, in = (offset - period_start(c, offset)) % block;
-	size_t head = in ? (size_t)PL_MIN((uint64_t)n, block - in) : 0;
-	size_t tail = (n - head) % block, whole = n - head - tail;
-	bool all_alone = c->layout.period, lock = all_alone || head;
-	int r = 0;
+	struct span s = span_of(c, offset, n);
+	struct pl_cdsa_writing w = { offset + s.head + s.whole, NULL };
+	int r;
 
-	if (lock)
-		pthread_mutex_lock(&c->edges);
-	if (all_alone)
-		r = fill_gap(c, offset, err);
-	if (head && r == 0)
-		r = write_part(c, buf, head, offset, err);
-	if (lock && !all_alone)
-		pthread_mutex_unlock(&c->edges);
-	if (whole && r == 0)
-		r = store_blocks(c, buf + head, whole, offset + head, err);
-	if (whole && r == 0)
-		grown(c, offset + head + whole);
-	if (tail && !all_alone)
-		pthread_mutex_lock(&c->edges);
-	if (tail && r == 0)
-		r = write_part(c, buf + head + whole, tail, offset + head + whole, err);
-	if (all_alone || tail)
-		pthread_mutex_unlock(&c->edges);
+	pthread_mutex_lock(&c->edges);
+	r = fill_gap(c, offset, err);
+	if (s.head && r == 0)
+		r = write_part(c, buf, s.head, offset, err);
+	/* The end of what is stored must not pass them before others see that they come. */
+	if (s.whole)
+		add_writing(c, &w);
+	if (s.tail && r == 0)
+		r = write_part(c, buf + s.head + s.whole, s.tail, w.end, err);
+	pthread_mutex_unlock(&c->edges);
+	if (!s.whole)
+		return r;
+	if (r == 0)
+		r = store_blocks(c, buf + s.head, s.whole, offset + s.head, err);
+	pthread_mutex_lock(&c->edges);
+	remove_writing(c, &w);
+	pthread_mutex_unlock(&c->edges);
 	return r;
+}
+
+/* Their numbers have 32 bits. */
+static int
+check_blocks(const struct pl_cdsa_disk *c, uint64_t end, struct platter_error *err)
+{
+	uint32_t block = c->cipher.block_size;
+
+	if (c->layout.period || pl_div_round_up(end, block) <= UINT64_C(1) << 32)
+		return 0;
+	return pl_over_limit(err, PLATTER_NO_OFFSET,
+			     "%" PRIu64 " bytes are more than 2^32 encrypted blocks of %" PRIu32,
+			     end, block);
 }
 
 /* Files that grow: every byte in front of the end is written some time, or resize() fills it. */
@@ -254,24 +341,37 @@ cdsa_write(struct pl_disk *disk, const void *buf, size_t n, uint64_t offset,
 	   struct platter_error *err)
 {
 	struct pl_cdsa_disk *c = pl_cdsa_disk_of(disk);
-	uint64_t block = c->cipher.block_size;
 	const uint8_t *p = buf;
-	int r = 0;
+	int r = check_blocks(c, offset + n, err);
 
-	if (!c->layout.period && pl_div_round_up(offset + n, block) > UINT64_C(1) << 32)
-		return pl_over_limit(err, PLATTER_NO_OFFSET,
-				     "%" PRIu64
-				     " bytes are more than 2^32 encrypted blocks of %" PRIu64,
-				     offset + n, block);
 	while (n && r == 0) {
 		size_t length = (size_t)PL_MIN((uint64_t)n, period_end(c, offset) - offset);
 
-		r = write_in_period(c, p, length, offset, err);
+		r = c->layout.period ? write_in_period(c, p, length, offset, err)
+				     : write_plainly(c, p, length, offset, err);
 		p += length;
 		offset += length;
 		n -= length;
 	}
 	return r;
+}
+
+/* Zeros over what is stored: whole blocks, which nobody else has to do with, behind parts. */
+static int
+zero_stored(struct pl_cdsa_disk *c, uint64_t offset, size_t n, struct platter_error *err)
+{
+	static const uint8_t zeros[CDSA_MAX_BLOCK];
+	struct span s = span_of(c, offset, n);
+	uint64_t whole = offset + s.head, tail = whole + s.whole;
+	int r = 0;
+
+	pthread_mutex_lock(&c->edges);
+	if (s.head)
+		r = write_part(c, zeros, s.head, offset, err);
+	if (s.tail && r == 0)
+		r = write_part(c, zeros, s.tail, tail, err);
+	pthread_mutex_unlock(&c->edges);
+	return r == 0 ? store_zeros(c, whole, tail, err) : r;
 }
 
 /* Zeros within one period, which are not stored behind what is. */
@@ -280,22 +380,19 @@ zero_in_period(struct pl_cdsa_disk *c, uint64_t offset, uint64_t length, struct 
 {
 	uint64_t start = period_start(c, offset), end, block = c->cipher.block_size;
 	uint64_t rest = PL_MIN(period_end(c, offset), c->disk.size) - offset;
-	static const uint8_t zeros[CDSA_MAX_BLOCK];
-	int r;
+	int r = -ENOTSUP;
 
-	/* All of the period: what is not there reads as zeros. */
+	/* All of the period: what is not there reads as zeros; written ones would not, decrypted. */
 	if (offset == start && length == rest)
-		return pl_zero(c->file, offset, length, PL_ZERO_MAY_UNMAP, err);
-	r = stored_end(c, offset, &end, err);
+		r = pl_zero(c->file, offset, pl_round_up(length, block),
+			    PL_ZERO_MAY_UNMAP | PL_ZERO_NO_FALLBACK, err);
+	if (r != -ENOTSUP)
+		return r;
+	pthread_mutex_lock(&c->edges);
+	r = taken_end(c, offset, &end, err);
+	pthread_mutex_unlock(&c->edges);
 	end = r == 0 ? PL_MIN(end, offset + length) : offset;
-	while (offset < end && r == 0) {
-		uint64_t in = (offset - start) % block, n = PL_MIN(end - offset, block - in);
-
-		r = n == block ? store_zeros(c, offset, offset + n, err)
-			       : write_part(c, zeros, (size_t)n, offset, err);
-		offset += n;
-	}
-	return r;
+	return offset < end ? zero_stored(c, offset, (size_t)(end - offset), err) : r;
 }
 
 static int
@@ -307,7 +404,6 @@ cdsa_zero(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned flags
 
 	if (!c->layout.period)
 		return -ENOTSUP;
-	pthread_mutex_lock(&c->edges);
 	while (length && r == 0) {
 		uint64_t n = PL_MIN(length, period_end(c, offset) - offset);
 
@@ -315,7 +411,6 @@ cdsa_zero(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned flags
 		offset += n;
 		length -= n;
 	}
-	pthread_mutex_unlock(&c->edges);
 	return r;
 }
 
@@ -327,22 +422,36 @@ cdsa_discard(struct pl_disk *disk, uint64_t offset, uint64_t length, struct plat
 	return r == -ENOTSUP ? 0 : r;
 }
 
-/* The header follows what is written: it never tells of less than was flushed. */
+/* The header follows what is written: it never tells of more than is on stable storage. */
+static int
+flush_header(struct pl_cdsa_disk *c, struct platter_error *err)
+{
+	bool longer = atomic_exchange(&c->longer, false);
+	uint8_t length[8];
+	int r;
+
+	put_be64(length, pl_disk_size(&c->disk));
+	r = pl_flush(c->file, err);
+	if (longer && r == 0)
+		r = pl_write(c->file, length, sizeof length, LENGTH, err);
+	if (longer && r == 0)
+		r = pl_flush(c->file, err);
+	if (longer && r < 0)
+		atomic_store(&c->longer, true);
+	return r;
+}
+
 static int
 cdsa_flush(struct pl_disk *disk, struct platter_error *err)
 {
 	struct pl_cdsa_disk *c = pl_cdsa_disk_of(disk);
-	uint8_t length[8];
-	int r = 0;
+	int r;
 
-	if (c->layout.has_header && atomic_exchange(&c->longer, false)) {
-		put_be64(length, pl_disk_size(disk));
-		r = pl_write(c->file, length, sizeof length, HEADER_LENGTH, err);
-	}
-	if (r == 0)
-		r = pl_flush(c->file, err);
-	if (r < 0)
-		atomic_store(&c->longer, true);
+	if (!c->layout.has_header)
+		return pl_flush(c->file, err);
+	pthread_mutex_lock(&c->flushing);
+	r = flush_header(c, err);
+	pthread_mutex_unlock(&c->flushing);
 	return r;
 }
 
@@ -356,6 +465,7 @@ cdsa_resize(struct pl_disk *disk, uint64_t size, struct platter_error *err)
 
 	if (!c->layout.has_header)
 		return pl_fail(err, -ENOTSUP, "the size of '%s' cannot be changed", disk->name);
+	r = check_blocks(c, size, err);
 	while (old < size && r == 0) {
 		uint64_t n = PL_MIN(size - old, MIB(1));
 
@@ -396,6 +506,7 @@ cdsa_free(struct pl_disk *disk)
 
 	pl_cdsa_wipe(&c->cipher, sizeof c->cipher);
 	pthread_mutex_destroy(&c->edges);
+	pthread_mutex_destroy(&c->flushing);
 	pl_disk_unref(c->file);
 	pl_disk_done(disk);
 	free(c);
@@ -434,6 +545,7 @@ pl_cdsa_disk_new(struct pl_disk *file, const struct pl_cdsa_header *header,
 		return r;
 	}
 	pthread_mutex_init(&c->edges, NULL);
+	pthread_mutex_init(&c->flushing, NULL);
 	c->file = pl_disk_ref(file);
 	c->header = *header;
 	c->layout = *layout;

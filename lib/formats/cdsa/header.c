@@ -2,60 +2,22 @@
 /* header.c - the header of an encrypted image, and the keys in it; cdsa.h has the layout */
 #include <openssl/evp.h>
 
-#include "cdsa.h"
+#include "layout.h"
 #include "secret.h"
 #include "text.h"
 
-#define HEADER_SIZE    76u
-#define REFERENCE_SIZE 20u
 #define MAX_REFERENCES 64u /* Apple's tools write one for each pass phrase and certificate */
-#define RECORD_SIZE    104u
 #define MAX_SALT       32u
-#define IV_SIZE        8u
-#define WRAP_KEY_SIZE  24u
 #define MIN_WRAPPED    48u /* AES-128 */
 #define MAX_WRAPPED    512u
-#define END_MARK       "CKIE"
-#define END_MARK_SIZE  5u
 /* Of all records together, some seconds; Apple's tools ask for hundreds of thousands. */
 #define MAX_ITERATIONS 10000000u
-
-enum {
-	VERSION = 8,
-	IV_BYTES = 12,
-	MODE = 16,
-	CIPHER = 20,
-	KEY_BITS = 24,
-	IV_MAKER = 28,
-	IV_KEY_BITS = 32,
-	UUID = 36,
-	BLOCK_SIZE = 52,
-	LENGTH = 56,
-	DATA_OFFSET = 64,
-	NR_KEYS = 72,
-
-	DERIVATION = 0,
-	FUNCTION = 4,
-	ITERATIONS = 8,
-	SALT_BYTES = 12,
-	SALT = 16,
-	WRAP_IV_BYTES = 48,
-	WRAP_IV = 52,
-	WRAP_KEY_BITS = 84,
-	WRAP_CIPHER = 88,
-	WRAP_PADDING = 92,
-	WRAP_MODE = 96,
-	WRAPPED_BYTES = 100,
-};
-
-/* Kind of key record; others are for certificates and keychains. */
-#define KEY_PASSPHRASE 1
 
 /* A key record that a pass phrase opens. */
 struct record {
 	uint64_t at; /* in the file */
 	uint32_t iterations, salt_bytes, wrapped_bytes;
-	uint8_t salt[MAX_SALT], iv[IV_SIZE], wrapped[MAX_WRAPPED];
+	uint8_t salt[MAX_SALT], iv[WRAP_IV_SIZE], wrapped[MAX_WRAPPED];
 };
 
 /* A field that has one value known. */
@@ -81,11 +43,11 @@ static int
 check_identity(const uint8_t *h, size_t have, struct platter_error *err)
 {
 	static const struct known known[] = {
-		{ VERSION, 2, "version" },
-		{ IV_BYTES, 16, "initialization vectors of bytes" },
-		{ MODE, 5, "mode of the cipher" },
-		{ CIPHER, 0x80000001u, "cipher" },
-		{ IV_MAKER, 91, "maker of initialization vectors" },
+		{ VERSION, THIS_VERSION, "version" },
+		{ IV_BYTES, AES_IV_SIZE, "initialization vectors of bytes" },
+		{ MODE, MODE_CBC, "mode of the cipher" },
+		{ CIPHER, CIPHER_AES, "cipher" },
+		{ IV_MAKER, MAKER_HMAC, "maker of initialization vectors" },
 		{ IV_KEY_BITS, 8 * SHA_DIGEST_LENGTH, "key bits for initialization vectors" },
 	};
 
@@ -129,11 +91,11 @@ read_reference(struct pl_disk *file, uint32_t index, uint32_t *ret_kind, uint64_
 
 	if (r < 0)
 		return r;
-	*ret_kind = get_be32(bytes);
-	*ret_at = get_be64(bytes + 4);
-	*ret_length = get_be64(bytes + 12);
+	*ret_kind = get_be32(bytes + REFERENCE_KIND);
+	*ret_at = get_be64(bytes + REFERENCE_OFFSET);
+	*ret_length = get_be64(bytes + REFERENCE_LENGTH);
 	if (!pl_in_range(*ret_at, *ret_length, file->size))
-		return pl_corrupt(err, at + 4,
+		return pl_corrupt(err, at + REFERENCE_OFFSET,
 				  "key record of %" PRIu64 " bytes at byte %" PRIu64
 				  " passes the end of the file (%" PRIu64 " bytes)",
 				  *ret_length, *ret_at, file->size);
@@ -145,13 +107,13 @@ decode_record(const uint8_t *b, uint64_t at, uint64_t length, struct record *ret
 	      struct platter_error *err)
 {
 	static const struct known known[] = {
-		{ DERIVATION, 103, "derivation of keys" },
-		{ FUNCTION, 0, "function that derives keys" },
-		{ WRAP_IV_BYTES, IV_SIZE, "initialization vector of bytes" },
+		{ DERIVATION, PBKDF2, "derivation of keys" },
+		{ FUNCTION, HMAC_SHA1, "function that derives keys" },
+		{ WRAP_IV_BYTES, WRAP_IV_SIZE, "initialization vector of bytes" },
 		{ WRAP_KEY_BITS, 8 * WRAP_KEY_SIZE, "key bits" },
-		{ WRAP_CIPHER, 17, "cipher" },
-		{ WRAP_PADDING, 7, "padding" },
-		{ WRAP_MODE, 6, "mode of the cipher" },
+		{ WRAP_CIPHER, TRIPLE_DES, "cipher" },
+		{ WRAP_PADDING, PADDING_PKCS, "padding" },
+		{ WRAP_MODE, WRAP_MODE_CBC, "mode of the cipher" },
 	};
 	int r = check_known(b, at, known, ARRAY_SIZE(known), err);
 
@@ -167,14 +129,15 @@ decode_record(const uint8_t *b, uint64_t at, uint64_t length, struct record *ret
 	if (!ret->iterations)
 		return pl_corrupt(err, at + ITERATIONS, "keys derived in no iterations");
 	if (ret->wrapped_bytes < MIN_WRAPPED || ret->wrapped_bytes > MAX_WRAPPED ||
-	    ret->wrapped_bytes % IV_SIZE || ret->wrapped_bytes > length - RECORD_SIZE)
+	    ret->wrapped_bytes % WRAP_IV_SIZE || ret->wrapped_bytes > length - RECORD_SIZE)
 		return pl_corrupt(err, at + WRAPPED_BYTES,
 				  "%" PRIu32
 				  " bytes of wrapped keys, must be whole blocks of %u from %u to"
 				  " %u, in a record of %" PRIu64,
-				  ret->wrapped_bytes, IV_SIZE, MIN_WRAPPED, MAX_WRAPPED, length);
+				  ret->wrapped_bytes, WRAP_IV_SIZE, MIN_WRAPPED, MAX_WRAPPED,
+				  length);
 	memcpy(ret->salt, b + SALT, MAX_SALT);
-	memcpy(ret->iv, b + WRAP_IV, IV_SIZE);
+	memcpy(ret->iv, b + WRAP_IV, WRAP_IV_SIZE);
 	memcpy(ret->wrapped, b + RECORD_SIZE, ret->wrapped_bytes);
 	return 0;
 }
@@ -193,7 +156,7 @@ read_record(struct pl_disk *file, uint32_t index, struct record *ret, bool *ret_
 	if (r < 0 || *ret_other)
 		return r;
 	if (length < RECORD_SIZE)
-		return pl_corrupt(err, HEADER_SIZE + REFERENCE_SIZE * index + 12,
+		return pl_corrupt(err, HEADER_SIZE + REFERENCE_SIZE * index + REFERENCE_LENGTH,
 				  "key record of %" PRIu64 " bytes, minimum is %u", length,
 				  RECORD_SIZE);
 	r = pl_read_padded(file, bytes, sizeof bytes, at, NULL, err);
@@ -231,7 +194,7 @@ take_keys(const uint8_t *plain, size_t n, const struct pl_cdsa_header *h, struct
 	size_t key = h->key_bits / 8, whole = key + SHA_DIGEST_LENGTH + END_MARK_SIZE;
 	uint8_t pad = n ? plain[n - 1] : 0;
 
-	if (pad < 1 || pad > IV_SIZE || n != whole + pad)
+	if (pad < 1 || pad > WRAP_IV_SIZE || n != whole + pad)
 		return false;
 	for (size_t i = whole; i < n; i++)
 		if (plain[i] != pad)
@@ -248,14 +211,14 @@ static int
 try_record(const struct record *k, const char *secret, size_t n, const struct unlocking *u,
 	   struct platter_error *err)
 {
-	uint8_t wrap_key[WRAP_KEY_SIZE], plain[MAX_WRAPPED + IV_SIZE];
+	uint8_t wrap_key[WRAP_KEY_SIZE], plain[MAX_WRAPPED + WRAP_IV_SIZE];
 	size_t length = 0;
 	int r = 0;
 
 	if (PKCS5_PBKDF2_HMAC_SHA1(secret, (int)n, k->salt, (int)k->salt_bytes, (int)k->iterations,
 				   WRAP_KEY_SIZE, wrap_key) != 1 ||
 	    !unwrap(k, wrap_key, plain, &length))
-		r = pl_no_memory(err);
+		r = pl_cdsa_refused("PBKDF2 with SHA-1, or triple DES", err);
 	else if (!take_keys(plain, length, u->header, u->ret))
 		r = -EKEYREJECTED;
 	pl_cdsa_wipe(wrap_key, sizeof wrap_key);

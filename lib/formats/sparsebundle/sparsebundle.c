@@ -241,8 +241,20 @@ pl_sparsebundle_layout(const struct bundle_info *info)
 	};
 }
 
+/* Whole blocks of them, of which the disk may end within the last. */
 static int
-open_encrypted(struct sparsebundle *s, struct pl_disk *token, struct platter_error *err)
+open_bands(struct sparsebundle *s, const char *folder, uint32_t block, struct platter_error *err)
+{
+	PL_AUTOFREE char *path = pl_format("%s/" BANDS_NAME, folder);
+
+	return path ? pl_storage_bands(path, s->info.band_size, pl_round_up(s->info.size, block),
+				       s->disk.writable, &s->bands, err)
+		    : pl_no_memory(err);
+}
+
+static int
+open_encrypted(struct sparsebundle *s, const char *folder, struct pl_disk *token,
+	       struct platter_error *err)
 {
 	struct pl_cdsa_layout layout = pl_sparsebundle_layout(&s->info);
 	struct pl_cdsa_header header;
@@ -253,8 +265,13 @@ open_encrypted(struct sparsebundle *s, struct pl_disk *token, struct platter_err
 		r = pl_corrupt(err, PLATTER_NO_OFFSET,
 			       "bands of %" PRIu64 " bytes are not whole blocks of %" PRIu32,
 			       s->info.band_size, header.block_size);
-	if (r == 0)
-		r = pl_cdsa_unlock(token, &header, &keys, err);
+	if (r < 0)
+		pl_error_place(err, token->name);
+	else
+		r = open_bands(s, folder, header.block_size, err);
+	if (r < 0)
+		return r;
+	r = pl_cdsa_unlock(token, &header, &keys, err);
 	if (r < 0) {
 		pl_error_place(err, token->name);
 		return r;
@@ -274,36 +291,33 @@ open_plain(struct sparsebundle *s, const char *folder, struct platter_error *err
 		return r;
 	s->no_token = !token;
 	if (token && token->size)
-		return open_encrypted(s, token, err);
-	s->plain = pl_disk_ref(s->bands);
-	return 0;
+		return open_encrypted(s, folder, token, err);
+	r = open_bands(s, folder, 1, err);
+	if (r == 0)
+		s->plain = pl_disk_ref(s->bands);
+	return r;
 }
 
 static int
 open_parts(struct sparsebundle *s, const struct pl_open_request *request, struct platter_error *err)
 {
-	bool writable = request->flags & PLATTER_OPEN_WRITE && request->file->writable;
 	PL_AUTOFREE char *folder = request->related ? pl_storage_folder(request->file) : NULL;
-	PL_AUTOFREE char *path = folder ? pl_format("%s/" BANDS_NAME, folder) : NULL;
 	int r;
 
 	if (request->snapshot)
 		return pl_fail(err, -ENOENT, "'%s' is a sparse bundle, which has no snapshots",
 			       request->file->name);
 	r = folder ? read_info(s, folder, err) : pl_sparsebundle_read_info(s->file, &s->info, err);
-	if (r == 0 && !path)
+	s->disk.writable = request->flags & PLATTER_OPEN_WRITE && request->file->writable;
+	if (r == 0 && !folder)
 		r = pl_unsupported(err, PLATTER_NO_OFFSET,
 				   "the bands of a sparse bundle are files beside its " INFO_NAME
 				   ", which cannot be reached from here");
-	if (r == 0)
-		r = pl_storage_bands(path, s->info.band_size, s->info.size, writable, &s->bands,
-				     err);
 	if (r == 0)
 		r = open_plain(s, folder, err);
 	if (r == 0)
 		r = pl_disk_stack(&s->disk, s->plain, err);
 	s->disk.size = s->info.size;
-	s->disk.writable = writable;
 	return r;
 }
 
