@@ -48,7 +48,8 @@ struct element {
 struct parsed {
 	char *text; /* cut into the strings of all elements */
 	const char *path;
-	char *inside; /* of a folder at `path`: the file that stands for it, or NULL */
+	char *inside;              /* of a folder at `path`: the file that stands for it, or NULL */
+	const char *folder_format; /* and what such a folder is, whatever that file looks like */
 	struct element elements[PL_PLACE_MAX_ELEMENTS];
 	size_t nr_elements;
 	char *tail; /* what follows ':', from '/' on; NULL: nothing */
@@ -65,13 +66,15 @@ holds(const char *folder, const char *name)
 
 /* The file that stands for a folder which is a disk as a whole, as a format says. */
 static char *
-file_of_bundle(const char *folder)
+file_of_bundle(const char *folder, const char **ret_format)
 {
 	for (size_t i = 0; pl_formats[i]; i++) {
 		const struct pl_bundle *b = &pl_formats[i]->bundle;
 
-		if (b->file && holds(folder, b->file) && (!b->also || holds(folder, b->also)))
+		if (b->file && holds(folder, b->file) && (!b->also || holds(folder, b->also))) {
+			*ret_format = pl_formats[i]->info.name;
 			return pl_format("%s/%s", folder, b->file);
+		}
 	}
 	return NULL;
 }
@@ -79,7 +82,8 @@ file_of_bundle(const char *folder)
 static bool
 is_bundle(const char *folder)
 {
-	PL_AUTOFREE char *file = file_of_bundle(folder);
+	const char *format;
+	PL_AUTOFREE char *file = file_of_bundle(folder, &format);
 
 	return file;
 }
@@ -279,7 +283,8 @@ parse(const char *place, struct parsed *ret, struct platter_error *err)
 	strcpy(ret->text, place);
 	ret->path = memcpy(ret->text + strlen(place) + 1, place, n);
 	ret->text[strlen(place) + 1 + n] = '\0';
-	ret->inside = strcmp(ret->path, "-") == 0 ? NULL : file_of_bundle(ret->path);
+	if (strcmp(ret->path, "-") != 0)
+		ret->inside = file_of_bundle(ret->path, &ret->folder_format);
 	r = parse_elements(ret, ret->text + n, err);
 	if (r < 0)
 		pl_context(err, "'%s'", place);
@@ -634,8 +639,8 @@ open_element(struct pl_place *place, const struct parsed *p, struct element *e, 
 		return r;
 	push(place, disk);
 	place->storage = disk;
-	return push_image(place, e, strcmp(path, "-") == 0 ? NULL : path,
-			  e->format ? e->format : format, given, err);
+	format = e->format ? e->format : format ? format : p->folder_format;
+	return push_image(place, e, strcmp(path, "-") == 0 ? NULL : path, format, given, err);
 }
 
 static int

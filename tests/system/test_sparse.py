@@ -90,6 +90,29 @@ def test_time_machine():
     expect_equal(sparse.bundle_info(top)["size"], 5 << 40, "size")
 
 
+def test_damaged_list():
+    """A bundle whose Info.plist is lost is opened by its copy, and a change of its size writes both."""
+    raw, top = disk(), path("x.sparsebundle")
+    platter("create", raw, top)
+    with open(top + "/Info.bckup", "rb") as f:
+        kept = f.read().replace(b"</dict>", b"<key>theirs</key><true/></dict>")
+    with open(top + "/Info.bckup", "wb") as f:
+        f.write(kept)
+    for damage in (b"", b"damaged", bytes(4096), b"x" * (2 * MIB)):
+        with open(top + "/Info.plist", "wb") as f:
+            f.write(damage)
+        platter("compare", raw, top)
+        r = platter("info", top)
+        expect(b"Info.bckup" in r.out, r.out)
+        platter("verify", top, status=1)
+    platter("resize", top, "61M")
+    platter("verify", top)
+    expect_equal(sparse.bundle_info(top)["size"], 61 * MIB, "size")
+    with open(top + "/Info.plist", "rb") as f, open(top + "/Info.bckup", "rb") as g:
+        now = f.read()
+        expect(now == g.read() and b"theirs" in now, "the two lists differ, or are not what they were")
+
+
 def keys_of(header):
     return cdsa.unlock(header, ENV["PLATTER_PASSPHRASE"].encode())
 

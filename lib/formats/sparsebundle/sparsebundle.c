@@ -16,7 +16,7 @@ struct sparsebundle {
 	struct pl_disk *bands; /* a reference */
 	struct pl_disk *plain; /* what the disk reads: the bands, or what is encrypted in them */
 	struct bundle_info info;
-	bool from_backup; /* the property list itself is damaged */
+	struct pl_disk *backup; /* what counts if the property list is damaged; else NULL */
 	bool no_token;
 };
 
@@ -88,14 +88,8 @@ static int
 write_info(struct sparsebundle *s, uint64_t size, struct platter_error *err)
 {
 	PL_AUTOFREE char *text = NULL;
-	int r = 0;
+	int r = pl_sparsebundle_resized_info(s->backup ? s->backup : s->file, size, &text, err);
 
-	if (s->from_backup)
-		text = pl_sparsebundle_new_info(&(struct bundle_info){ size, s->info.band_size });
-	else
-		r = pl_sparsebundle_resized_info(s->file, size, &text, err);
-	if (r == 0 && !text)
-		r = pl_no_memory(err);
 	if (r == 0)
 		r = pl_storage_put_beside(s->file, INFO_NAME, text, strlen(text), err);
 	return r == 0 ? pl_storage_put_beside(s->file, BACKUP_NAME, text, strlen(text), err) : r;
@@ -175,7 +169,7 @@ sparsebundle_describe(struct pl_disk *disk, struct pl_facts *facts)
 		pl_fact_number(facts, "stored_bands", "Bands", nr);
 	if (is_encrypted(s))
 		pl_cdsa_describe(&pl_cdsa_disk_of(s->plain)->header, facts);
-	if (s->from_backup)
+	if (s->backup)
 		pl_warn(facts, INFO_NAME " is damaged: " BACKUP_NAME " was read");
 }
 
@@ -186,6 +180,7 @@ sparsebundle_free(struct pl_disk *disk)
 
 	pl_disk_unref(s->plain);
 	pl_disk_unref(s->bands);
+	pl_disk_unref(s->backup);
 	pl_disk_unref(s->file);
 	pl_disk_done(disk);
 	free(s);
@@ -223,11 +218,12 @@ read_info(struct sparsebundle *s, const char *folder, struct platter_error *err)
 {
 	PL_AUTOUNREF struct pl_disk *backup = NULL;
 	int r = pl_sparsebundle_read_info(s->file, &s->info, err);
+	bool damaged = r == -EUCLEAN || r == -EFBIG || r == -EIO;
 
-	if (r != -EUCLEAN || open_beside(folder, BACKUP_NAME, &backup, NULL) < 0 || !backup ||
+	if (!damaged || open_beside(folder, BACKUP_NAME, &backup, NULL) < 0 || !backup ||
 	    pl_sparsebundle_read_info(backup, &s->info, NULL) < 0)
 		return r;
-	s->from_backup = true;
+	s->backup = PL_STEAL(backup);
 	return 0;
 }
 
@@ -390,7 +386,7 @@ check_backup(struct sparsebundle *s, struct pl_findings *findings)
 	PL_AUTOUNREF struct pl_disk *backup = NULL;
 	struct bundle_info info = { 0 };
 
-	if (s->from_backup) {
+	if (s->backup) {
 		pl_found(findings, PLATTER_DAMAGE, 0, INFO_NAME " is damaged");
 		return;
 	}
