@@ -253,6 +253,18 @@ digit_value(uint8_t c)
 	return is_space(c) ? 65 : 255;
 }
 
+static int
+give_text(struct reader *p, const char *text, uint64_t at, struct platter_error *err)
+{
+	return p->handler->text ? p->handler->text(p->with, p->path, text, at, err) : 0;
+}
+
+static int
+give_data(struct reader *p, const uint8_t *bytes, size_t n, uint64_t at, struct platter_error *err)
+{
+	return p->handler->data ? p->handler->data(p->with, p->path, bytes, n, at, err) : 0;
+}
+
 /* The bytes up to the next tag, handed on in pieces. */
 static int
 take_data(struct reader *p, uint64_t at, struct platter_error *err)
@@ -276,15 +288,15 @@ take_data(struct reader *p, uint64_t at, struct platter_error *err)
 			continue;
 		out[n++] = (uint8_t)(bits >> (6 - 2 * ((digits - 1) % 4)));
 		if (n == PIECE) {
-			r = p->handler->data(p->with, p->path, out, n, at, err);
+			r = give_data(p, out, n, at, err);
 			n = 0;
 		}
 		if (r < 0)
 			return r;
 	}
 	if (r == 0 && n)
-		r = p->handler->data(p->with, p->path, out, n, at, err);
-	return r < 0 ? r : p->handler->data(p->with, p->path, NULL, 0, at, err);
+		r = give_data(p, out, n, at, err);
+	return r < 0 ? r : give_data(p, NULL, 0, at, err);
 }
 
 static int
@@ -295,7 +307,7 @@ open_container(struct reader *p, bool dict, uint64_t at, struct platter_error *e
 				     PL_PLIST_DEPTH);
 	p->stack[p->depth++] = (struct container){ dict, strlen(p->path) };
 	p->keyed = !dict;
-	return dict ? p->handler->begin(p->with, p->path, at, err) : 0;
+	return dict && p->handler->begin ? p->handler->begin(p->with, p->path, at, err) : 0;
 }
 
 /* A value has ended: back to the path of what it is in. */
@@ -320,7 +332,7 @@ close_container(struct reader *p, const struct tag *tag, struct platter_error *e
 		return pl_corrupt(err, tag->at, "the end of an element <%s> that is not open",
 				  tag->name);
 	p->path[p->stack[p->depth - 1].path_length] = '\0';
-	if (dict)
+	if (dict && p->handler->end)
 		r = p->handler->end(p->with, p->path, tag->at, err);
 	p->depth--;
 	end_value(p);
@@ -360,13 +372,13 @@ take_scalar(struct reader *p, const struct tag *tag, struct platter_error *err)
 	if (!text && !flag && strcmp(tag->name, "data") != 0)
 		return pl_corrupt(err, tag->at, "an element that no property list knows");
 	if (tag->empty && !text && !flag)
-		return p->handler->data(p->with, p->path, NULL, 0, at, err);
+		return give_data(p, NULL, 0, at, err);
 	if (tag->empty || flag)
-		return p->handler->text(p->with, p->path, flag ? tag->name : "", at, err);
+		return give_text(p, flag ? tag->name : "", at, err);
 	if (!text)
 		r = take_data(p, at, err);
 	else if ((r = take_text(p, err)) == 0)
-		r = p->handler->text(p->with, p->path, p->text, at, err);
+		r = give_text(p, p->text, at, err);
 	return r < 0 ? r : expect_end(p, tag->name, err);
 }
 

@@ -17,7 +17,10 @@
 /* Dicts and arrays in each other; four are in use. */
 #define PL_PLIST_DEPTH 16
 
-/* `at`: byte of the file where the value begins.  Each returns 0 or a negative errno with *err. */
+/*
+ * `at`: byte of the file where the value begins.  Each returns 0 or a negative errno with *err.
+ * NULL: nobody wants to know of these.
+ */
 struct pl_plist_handler {
 	/* A dict begins or ends. */
 	int (*begin)(void *with, const char *path, uint64_t at, struct platter_error *err);

@@ -22,21 +22,6 @@ struct values {
 	bool is_ours, has_version, has_size, has_band_size;
 };
 
-static int
-ignore_dict(void *with, const char *path, uint64_t at, struct platter_error *err)
-{
-	(void)with, (void)path, (void)at, (void)err;
-	return 0;
-}
-
-static int
-ignore_data(void *with, const char *path, const uint8_t *bytes, size_t n, uint64_t at,
-	    struct platter_error *err)
-{
-	(void)with, (void)path, (void)bytes, (void)n, (void)at, (void)err;
-	return 0;
-}
-
 /* Some writers have numbers as text. */
 static int
 take_number(const char *key, const char *text, uint64_t at, bool *ret_has, uint64_t *ret,
@@ -71,9 +56,7 @@ take_value(void *with, const char *path, const char *text, uint64_t at, struct p
 static int
 read_values(struct pl_disk *file, struct values *ret, struct platter_error *err)
 {
-	static const struct pl_plist_handler handler = {
-		.begin = ignore_dict, .end = ignore_dict, .text = take_value, .data = ignore_data
-	};
+	static const struct pl_plist_handler handler = { .text = take_value };
 
 	*ret = (struct values){ 0 };
 	if (file->size > MAX_INFO)
