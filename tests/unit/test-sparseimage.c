@@ -185,6 +185,52 @@ TEST(bands_that_lie_over_each_other_are_found)
 	expect_findings(disk, 1, 1);
 }
 
+/* 65 nodes of ids cost 270 KiB of a file, and would cost 4 GiB of memory. */
+TEST(bands_all_over_a_disk_take_no_more_than_so_much_memory)
+{
+	size_t n = 67 * NODE;
+	PL_AUTOFREE uint8_t *many = calloc(1, n);
+	uint32_t id = 1;
+
+	memcpy(many, "sprs", 4);
+	put_be32(many + 4, 3);
+	put_be32(many + 8, 1);
+	put_be32(many + 12, 1);
+	put_be64(many + 20, NODE);
+	put_be64(many + 28, 0xffffffff);
+	for (size_t i = 1; i < 66; i++) {
+		memcpy(many + i * NODE, "sprs", 4);
+		put_be64(many + i * NODE + 12, (i + 1) * NODE);
+		for (size_t k = 0; k < 1010; k++, id += 65000)
+			put_be32(many + i * NODE + 56 + 4 * k, id);
+	}
+	memcpy(many + 66 * NODE, "sprs", 4);
+	expect_refused(many, n, NULL, -EFBIG, PLATTER_NO_OFFSET);
+}
+
+/* Others compute where the bands are; what is read by its own list need not be so. */
+TEST(an_image_whose_nodes_stand_elsewhere_is_only_read)
+{
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+	PL_AUTOFREE uint8_t *wanted = contents();
+
+	make_image();
+	/* The second node goes to where the third is, and with it two of its bands. */
+	memcpy(image + THIRD + 56, image + SECOND + 56, 4);
+	put_be64(image + 20, THIRD);
+	put_be32(image + THIRD + 4, 1);
+	memset(wanted + BAND, 'z', BAND);
+	memset(wanted + 2000 * BAND, 0, BAND);
+	memset(wanted + 2999 * BAND, 0, BAND);
+	write_file("x", image, BYTES);
+	EXPECT_OK(try_open("x", PLATTER_OPEN_WRITE, &disk));
+	expect_equal(disk, wanted, SIZE);
+	EXPECT_EQ(pl_write(disk, "x", 1, 0, &err), -ENOTSUP);
+	EXPECT_EQ(err.offset, THIRD);
+	EXPECT_EQ(pl_resize(disk, SIZE + 512, &err), -ENOTSUP);
+	expect_equal(disk, wanted, SIZE);
+}
+
 TEST(petabytes_cost_nothing)
 {
 	PL_AUTOUNREF struct pl_disk *disk = NULL;

@@ -2,8 +2,12 @@
 /* sparseimage.c - Apple's sparse images: reading and checking; sparseimage.h has the layout */
 #include "sparseimage.h"
 
-/* Bands whose places are kept in one piece of memory. */
-#define PAGE_BANDS 1024u
+/* Bands whose places are kept in one piece of memory: 256 MiB of the disk in bands of 1 MiB. */
+#define PAGE_BANDS 256u
+/* 128 MiB of these, for 16 TiB wherever its bands lie, or bands of a larger disk near each other. */
+#define MAX_PAGES (1u << 16)
+/* As many as a kill may leave, and more: 32 MiB. */
+#define MAX_TWICE (4u << 20)
 
 static int
 sparseimage_probe(const struct pl_probe *probe)
@@ -29,10 +33,16 @@ pl_sparseimage_set(struct sparseimage *s, uint64_t band, uint64_t at, struct pla
 
 	if (!page && !at)
 		return 0;
+	if (!page && s->nr_used_pages == MAX_PAGES)
+		return pl_over_limit(
+			err, PLATTER_NO_OFFSET,
+			"bands lie in more than %u places of the disk, each of %" PRIu64 " bytes",
+			MAX_PAGES, (uint64_t)PAGE_BANDS * s->band);
 	if (!page) {
 		page = calloc(PAGE_BANDS, sizeof *page);
 		if (!page)
 			return pl_no_memory(err);
+		s->nr_used_pages++;
 		atomic_store(&s->pages[band / PAGE_BANDS], page);
 	}
 	atomic_store(&page[band % PAGE_BANDS], at);
@@ -47,12 +57,13 @@ pl_sparseimage_reserve(struct sparseimage *s, uint64_t nr_bands, struct platter_
 
 	if (nr <= s->nr_pages)
 		return 0;
-	/* Memory that the kernel hands out only where it is touched. */
+	/* Up to 128 MiB that the kernel hands out only where they are touched. */
 	pages = calloc(nr, sizeof *pages);
 	if (!pages)
 		return pl_no_memory(err);
 	for (uint64_t i = 0; i < s->nr_pages; i++)
-		atomic_store(&pages[i], atomic_load(&s->pages[i]));
+		if (atomic_load(&s->pages[i]))
+			atomic_store(&pages[i], atomic_load(&s->pages[i]));
 	free(s->pages);
 	s->pages = pages;
 	s->nr_pages = nr;
@@ -174,6 +185,9 @@ static const struct pl_disk_ops sparseimage_ops = {
 static int
 note_twice(struct sparseimage *s, size_t node, uint32_t slot, struct platter_error *err)
 {
+	if (s->nr_twice == MAX_TWICE)
+		return pl_over_limit(err, id_at(s, node, slot),
+				     "more than %u bands are stored twice", MAX_TWICE);
 	if (s->nr_twice == s->twice_room) {
 		size_t room = s->twice_room ? s->twice_room * 2 : 4;
 		struct twice *twice = pl_realloc_array(s->twice, room, sizeof *twice);

@@ -83,7 +83,7 @@ struct sparseimage {
 
 	/* Where in the file each band is, 0: nowhere; by pages, those without a band are NULL. */
 	_Atomic(_Atomic(uint64_t) *) *pages;
-	uint64_t nr_pages;
+	uint64_t nr_pages, nr_used_pages;
 
 	/* Of an image that is written: */
 	struct pl_store store;

@@ -155,18 +155,37 @@ clear_twice(struct sparseimage *s, struct platter_error *err)
 	return r;
 }
 
+/* Readers compute where the slots are: what is changed must be as macOS writes it. */
+static int
+check_nodes(const struct sparseimage *s, struct platter_error *err)
+{
+	for (size_t i = 0; i + 1 < s->nr_nodes; i++) {
+		uint64_t at = s->nodes[i + 1].at, wanted = slot_at(s, i, nr_slots(i));
+		int r;
+
+		if (at == wanted)
+			continue;
+		r = pl_unsupported(err, at,
+				   "index node %zu does not stand behind the %" PRIu32
+				   " slots of the one before it, at byte %" PRIu64
+				   ": such an image is only read",
+				   i + 1, nr_slots(i), wanted);
+		pl_hint(err, "`platter compact --copy` makes it anew");
+		return r;
+	}
+	return 0;
+}
+
 /* Behind the last slot that is used, in the last node: what others leave there is junk. */
 static int
 begin_changes(struct pl_store *store, struct platter_error *err)
 {
 	struct sparseimage *s = sparseimage_of_store(store);
 	size_t last = s->nr_nodes - 1;
-	int r;
+	int r = check_nodes(s, err);
 
-	for (size_t i = 0; i < last; i++)
-		if (slot_at(s, i, s->nodes[i].used) > s->nodes[i + 1].at)
-			return pl_corrupt(err, s->nodes[i + 1].at,
-					  "index node %zu lies over the bands before it", i + 1);
+	if (r < 0)
+		return r;
 	store->frontier = slot_at(s, last, s->nodes[last].used);
 	r = pass_full_node(store, err);
 	return r == 0 ? clear_twice(s, err) : r;
