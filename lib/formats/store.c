@@ -554,6 +554,25 @@ copy_bytes(struct pl_disk *file, uint64_t from, uint64_t to, uint64_t n, struct 
 	return r;
 }
 
+/* The same of what may have holes, which it keeps. */
+static int
+copy_with_holes(struct pl_disk *file, uint64_t from, uint64_t to, uint64_t n,
+		struct platter_error *err)
+{
+	enum platter_kind kind;
+	uint64_t length;
+	int r = 0;
+
+	for (uint64_t done = 0; done < n && r == 0; done += length) {
+		r = pl_span(file, from + done, n - done, &kind, &length, err);
+		if (r == 0)
+			r = kind == PLATTER_ZERO
+				    ? pl_zero(file, to + done, length, PL_ZERO_MAY_UNMAP, err)
+				    : copy_bytes(file, from + done, to + done, length, err);
+	}
+	return r;
+}
+
 /* Copy a block with its lead to a place that nothing names, and stage that it is there. */
 static int
 move_block(struct pl_store *s, const struct placed *p, uint64_t to, struct platter_error *err)
@@ -568,7 +587,7 @@ move_block(struct pl_store *s, const struct placed *p, uint64_t to, struct platt
 	if (r == 0 && s->lead)
 		r = copy_bytes(s->staged, p->at - s->lead, to - s->lead, s->lead, err);
 	if (r == 0)
-		r = copy_bytes(s->file, p->at, to, PL_MIN(s->block_size, in_file), err);
+		r = copy_with_holes(s->file, p->at, to, PL_MIN(s->block_size, in_file), err);
 	/* The last of a file may be cut. */
 	if (r == 0 && in_file < s->block_size)
 		r = pl_zero(s->file, to + in_file, s->block_size - in_file, PL_ZERO_MAY_UNMAP, err);

@@ -20,16 +20,70 @@
 #define PIECE MIB(4)
 #define BLOCK KIB(4)
 
+/* No format has larger blocks that matter: holes join runs of zeros up to where one may end. */
+#define LARGEST_BLOCK MIB(256)
+
 struct compact {
 	struct pl_disk *disk;
 	struct pl_meter meter;
 	uint8_t *buf;
 	struct platter_change_result *result;
+	/* A run of zeros that may go on, and whether some of it is stored. */
+	uint64_t start, end;
+	bool stored;
 };
 
-/* Give up the runs of whole blocks in the buffer that are zeros. */
+/* Give up the run. */
 static int
-drop_zeros(struct compact *c, uint64_t offset, size_t n, struct platter_error *err)
+end_run(struct compact *c, struct platter_error *err)
+{
+	uint64_t length = c->end - c->start;
+
+	if (!c->stored)
+		return 0;
+	c->stored = false;
+	return pl_zero(c->disk, c->start, length, PL_ZERO_MAY_UNMAP, err);
+}
+
+static int
+begin_run(struct compact *c, uint64_t offset, struct platter_error *err)
+{
+	int r = offset == c->end ? 0 : end_run(c, err);
+
+	if (offset != c->end)
+		c->start = c->end = offset;
+	return r;
+}
+
+static int
+add_zeros(struct compact *c, uint64_t offset, uint64_t length, struct platter_error *err)
+{
+	int r = begin_run(c, offset, err);
+
+	c->end = offset + length;
+	c->stored = true;
+	return r;
+}
+
+/* What is not stored joins what is stored before and behind it, since one block may have both. */
+static int
+add_hole(struct compact *c, uint64_t offset, uint64_t length, struct platter_error *err)
+{
+	uint64_t end = offset + length, near = pl_round_up(offset + 1, LARGEST_BLOCK);
+	int r = begin_run(c, offset, err);
+
+	c->end = PL_MIN(end, near);
+	if (r < 0 || end <= near)
+		return r;
+	r = end_run(c, err);
+	c->start = PL_MAX(near, pl_round_down(end, LARGEST_BLOCK));
+	c->end = end;
+	return r;
+}
+
+/* The runs of whole blocks in the buffer that are zeros. */
+static int
+find_zeros(struct compact *c, uint64_t offset, size_t n, struct platter_error *err)
 {
 	size_t start, end;
 	int r = 0;
@@ -39,16 +93,16 @@ drop_zeros(struct compact *c, uint64_t offset, size_t n, struct platter_error *e
 		while (end < n && pl_is_zero(c->buf + end, PL_MIN(n - end, BLOCK)))
 			end = PL_MIN(n, end + BLOCK);
 		if (end > start)
-			r = pl_zero(c->disk, offset + start, end - start, PL_ZERO_MAY_UNMAP, err);
+			r = add_zeros(c, offset + start, end - start, err);
 		else
 			end = PL_MIN(n, at + BLOCK);
 	}
 	return r;
 }
 
-/* Pieces end where blocks of any size do, so that whole ones are seen as such. */
+/* Blocks of the buffer begin where blocks of any size do. */
 static int
-drop_zeros_of_extent(struct compact *c, uint64_t offset, uint64_t length, struct platter_error *err)
+read_for_zeros(struct compact *c, uint64_t offset, uint64_t length, struct platter_error *err)
 {
 	uint64_t end = offset + length;
 	int r = 0;
@@ -60,29 +114,86 @@ drop_zeros_of_extent(struct compact *c, uint64_t offset, uint64_t length, struct
 			return pl_fail(err, -ECANCELED, "cancelled");
 		r = pl_read_once(c->disk, c->buf, n, offset, err);
 		if (r == 0)
-			r = drop_zeros(c, offset, n, err);
+			r = find_zeros(c, offset, n, err);
 		pl_meter_add(&c->meter, n, n);
 		offset += n;
 	}
 	return r;
 }
 
+/* What the image stores, of which the file may have holes: they are not read. */
 static int
-drop_all_zeros(struct compact *c, struct platter_error *err)
+drop_zeros_of_extent(struct compact *c, uint64_t offset, uint64_t length, struct platter_error *err)
 {
-	uint64_t size = c->disk->size;
+	uint64_t end = offset + length, n;
+	enum platter_kind kind;
+	int r = 0;
+
+	for (; offset < end && r == 0; offset += n) {
+		r = pl_span(c->disk, offset, end - offset, &kind, &n, err);
+		if (r == 0 && kind == PLATTER_ZERO) {
+			r = add_zeros(c, offset, n, err);
+			pl_meter_add(&c->meter, n, 0);
+		} else if (r == 0) {
+			r = read_for_zeros(c, offset, n, err);
+		}
+	}
+	return r;
+}
+
+enum use {
+	STORED, /* as it is */
+	EMPTY,  /* reads as zeros, and nothing is stored for it */
+	OTHER,  /* compressed, which was looked at when it was; of a parent; bad */
+};
+
+static enum use
+use_of(const struct compact *c, const struct pl_extent *e)
+{
+	if (e->kind == PLATTER_ZERO || (e->kind == PLATTER_HOLE && !c->disk->parent))
+		return EMPTY;
+	return e->kind == PLATTER_DATA && !e->decoder ? STORED : OTHER;
+}
+
+/* How far what is at `at` goes on, whatever pieces the map has it in. */
+static int
+next_use(const struct compact *c, uint64_t at, enum use *ret, uint64_t *ret_length,
+	 struct platter_error *err)
+{
+	uint64_t end = at, size = PL_MIN(c->disk->size, at + LARGEST_BLOCK);
 	struct pl_extent e;
 	int r = 0;
 
-	for (uint64_t at = 0; at < size && r == 0; at += e.length) {
-		r = pl_map(c->disk, at, size - at, &e, err);
-		/* What is compressed was looked at when it was. */
-		if (r == 0 && e.kind == PLATTER_DATA && !e.decoder)
-			r = drop_zeros_of_extent(c, at, e.length, err);
-		else if (r == 0)
-			pl_meter_add(&c->meter, e.length, 0);
-	}
+	do {
+		r = pl_map(c->disk, end, size - end, &e, err);
+		if (r < 0 || (end > at && use_of(c, &e) != *ret))
+			break;
+		*ret = use_of(c, &e);
+		end += e.length;
+	} while (end < size);
+	*ret_length = end - at;
 	return r;
+}
+
+static int
+drop_all_zeros(struct compact *c, struct platter_error *err)
+{
+	uint64_t size = c->disk->size, length;
+	int r = 0;
+
+	for (uint64_t at = 0; at < size && r == 0; at += length) {
+		enum use use = OTHER;
+
+		r = next_use(c, at, &use, &length, err);
+		if (r == 0 && use == STORED) {
+			r = drop_zeros_of_extent(c, at, length, err);
+			continue;
+		}
+		if (r == 0 && use == EMPTY)
+			r = add_hole(c, at, length, err);
+		pl_meter_add(&c->meter, length, 0);
+	}
+	return r == 0 ? end_run(c, err) : r;
 }
 
 static void

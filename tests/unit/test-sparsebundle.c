@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "cdsa-images.h"
+#include "change.h"
 #include "create.h"
 #include "writes.h"
 
@@ -361,6 +362,44 @@ TEST(what_is_discarded_takes_no_files)
 		run("test $(ls i/bands | wc -l) = 55");
 		expect_model(model, 4 << 20);
 	}
+}
+
+/* Bands are larger than what is read at once, and zeros of one may be stored in part. */
+TEST(bands_of_zeros_go_when_it_is_compacted)
+{
+	const struct platter_compact_options options = { .size = sizeof options };
+	PL_AUTOFREE char *path = pl_format("%s/i", pl_test_folder());
+	struct platter_create_options o = {
+		.size = sizeof o, .format = "sparsebundle", .overwrite = true, .no_sync = true
+	};
+	struct platter_change_result result;
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+	PL_AUTOFREE uint8_t *bytes = calloc(1, 40 << 20);
+
+	EXPECT_OK(pl_create_empty(path, 40 << 20, &o, &err));
+	EXPECT_OK(try_open("i/Info.plist", PLATTER_OPEN_WRITE, &disk));
+	bytes[39 << 20] = 1;
+	EXPECT_OK(pl_write(disk, bytes + (8 << 20), 8 << 20, 8 << 20, &err));
+	EXPECT_OK(pl_write(disk, bytes, 5000, 17 << 20, &err));
+	EXPECT_OK(pl_write(disk, bytes + (39 << 20), 4096, 39 << 20, &err));
+	EXPECT_OK(pl_flush(disk, &err));
+	pl_disk_unref(PL_STEAL(disk));
+	run("test \"$(echo $(ls i/bands))\" = '1 2 4'");
+	EXPECT_OK(pl_compact(path, &options, NULL, &result, &err));
+	run("test \"$(echo $(ls i/bands))\" = 4");
+	EXPECT_OK(try_open("i/Info.plist", 0, &disk));
+	expect_equal(disk, bytes, 40 << 20);
+}
+
+/* What is not there is neither read nor given up. */
+TEST(an_empty_bundle_of_terabytes_is_compacted_at_once)
+{
+	const struct platter_compact_options options = { .size = sizeof options };
+	PL_AUTOFREE char *path = pl_format("%s/i", pl_test_folder());
+	struct platter_change_result result;
+
+	make_ours(UINT64_C(8) << 40, NULL);
+	EXPECT_OK(pl_compact(path, &options, NULL, &result, &err));
 }
 
 /* Keys of the list that are none of ours are kept. */

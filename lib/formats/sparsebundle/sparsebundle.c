@@ -49,11 +49,17 @@ static int
 sparsebundle_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_extent *ret,
 		 struct platter_error *err)
 {
-	*ret = (struct pl_extent){ .kind = PLATTER_DATA,
-				   .length = disk->size - offset,
-				   .below = sparsebundle_of(disk)->plain,
-				   .stored_offset = offset };
-	return 0;
+	struct pl_disk *plain = sparsebundle_of(disk)->plain;
+	struct pl_extent e;
+	int r = pl_map(plain, offset, length, &e, err);
+
+	/* What is not there is none of the bundle either; the rest is read through what has it. */
+	if (r == 0)
+		*ret = (struct pl_extent){ .kind = e.kind,
+					   .length = PL_MIN(e.length, disk->size - offset),
+					   .below = e.kind == PLATTER_DATA ? plain : NULL,
+					   .stored_offset = offset };
+	return r;
 }
 
 static int
