@@ -143,41 +143,58 @@ read_entry(struct asif *a, uint64_t table, uint64_t index, enum state *ret_state
 	return number ? chunk_at(a, number, at, ret_at, err) : 0;
 }
 
-/* The state of the sector at `in` of a chunk, by the piece of the bitmap at `at` that tells of it. */
-static int
-sector_state(struct asif *a, uint64_t at, uint64_t sector, bool *ret_data,
-	     struct platter_error *err)
-{
-	uint8_t byte, bits;
-	int r;
+/* Sectors that a byte of a bitmap tells of. */
+#define SECTORS_OF_BYTE (8 / SECTOR_BITS)
 
-	at += sector / (8 / SECTOR_BITS);
-	r = read_piece(a, at, 1, &byte, err);
-	if (r < 0)
-		return r;
-	bits = byte >> sector % (8 / SECTOR_BITS) * SECTOR_BITS & 3;
-	if (bits > 1)
-		return pl_unsupported(err, at, "sector in state %d, which is not known", bits);
-	*ret_data = bits;
-	return 0;
+/* n bytes of a bitmap, which may be in several pieces. */
+static int
+read_bits(struct asif *a, uint64_t at, size_t n, uint8_t *ret, struct platter_error *err)
+{
+	int r = 0;
+
+	while (n && r == 0) {
+		size_t length = (size_t)PL_MIN((uint64_t)n, PIECE - at % PIECE);
+
+		r = read_piece(a, at, length, ret, err);
+		at += length;
+		ret += length;
+		n -= length;
+	}
+	return r;
 }
 
-/* How far the sectors of a chunk that is partly valid go on as the one at `in`. */
+/*
+ * How far the sectors of a chunk that is partly valid go on as the one at `in`; `bitmap`: where
+ * that begins which tells of the chunk.  It is looked at in pieces, of which one tells of 1 MiB or
+ * more: what follows is the next extent.
+ */
 static int
 partly_run(struct asif *a, uint64_t bitmap, uint64_t in, bool *ret_data, uint64_t *ret_length,
 	   struct platter_error *err)
 {
-	uint64_t sector = in / a->sector, nr = a->chunk / a->sector, end = sector + 1;
-	bool same = true, data;
-	int r = sector_state(a, bitmap, sector, ret_data, err);
+	uint64_t sector = in / a->sector, nr = a->chunk / a->sector, end;
+	uint64_t byte = sector / SECTORS_OF_BYTE, at = bitmap + byte;
+	size_t n = (size_t)PL_MIN(nr / SECTORS_OF_BYTE - byte, (uint64_t)PIECE);
+	uint8_t bits[PIECE];
+	int r = read_bits(a, at, n, bits, err);
 
-	while (r == 0 && same && end < nr) {
-		r = sector_state(a, bitmap, end, &data, err);
-		same = r == 0 && data == *ret_data;
-		end += same;
+	if (r < 0)
+		return r;
+	nr = PL_MIN(nr, (byte + n) * SECTORS_OF_BYTE);
+	for (end = sector; end < nr; end++) {
+		uint64_t i = end / SECTORS_OF_BYTE - byte;
+		unsigned state = bits[i] >> end % SECTORS_OF_BYTE * SECTOR_BITS & 3;
+
+		if (end == sector && state > 1)
+			return pl_unsupported(err, at + i, "sector in state %u, which is not known",
+					      state);
+		if (end == sector)
+			*ret_data = state;
+		if (state != (unsigned)*ret_data)
+			break;
 	}
 	*ret_length = end * a->sector - in;
-	return r;
+	return 0;
 }
 
 /* A chunk of data that its table, at `table`, tells of; `index`: the chunk's there. */
@@ -187,7 +204,7 @@ chunk_run(struct asif *a, uint64_t table, uint64_t index, uint64_t in, struct pl
 {
 	uint64_t group = index / a->group_chunks, of = index % a->group_chunks, at, bitmap;
 	uint64_t first = group * (a->group_chunks + 1);
-	enum state state, bitmap_state;
+	enum state state = STATE_ABSENT, bitmap_state = STATE_ABSENT;
 	bool data;
 	int r = read_entry(a, table, first + of, &state, &at, err);
 
