@@ -7,90 +7,41 @@
  * Offsets of chunks count through all data forks, and a chunk may go on in the next file.
  */
 #include "dmg.h"
+#include "joined.h"
 #include "text.h"
 
 /* A terabyte in pieces of a gigabyte. */
 #define MAX_SEGMENTS 1024
 
-struct segment {
-	struct pl_disk *file;
-	uint64_t start, length; /* of its data fork in all */
-	uint64_t offset;        /* of its data fork in the file */
-};
-
-struct joined {
-	struct pl_disk disk;
-	struct segment *list;
+struct segments {
+	struct pl_joined_part *list; /* references */
 	size_t nr;
+	uint64_t length; /* of all data forks so far */
 };
 
 static int
-joined_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_extent *ret,
-	   struct platter_error *err)
-{
-	const struct joined *j = pl_container_of(disk, struct joined, disk);
-	const struct segment *s = j->list;
-
-	(void)length, (void)err;
-	while (offset - s->start >= s->length)
-		s++;
-	*ret = (struct pl_extent){ .length = s->start + s->length - offset,
-				   .kind = PLATTER_DATA,
-				   .below = s->file,
-				   .stored_offset = s->offset + (offset - s->start) };
-	return 0;
-}
-
-static struct pl_disk *
-joined_below(struct pl_disk *disk, size_t index)
-{
-	const struct joined *j = pl_container_of(disk, struct joined, disk);
-
-	return index < j->nr ? j->list[index].file : NULL;
-}
-
-static void
-joined_free(struct pl_disk *disk)
-{
-	struct joined *j = pl_container_of(disk, struct joined, disk);
-
-	for (size_t i = 0; i < j->nr; i++)
-		pl_disk_unref(j->list[i].file);
-	free(j->list);
-	pl_disk_done(disk);
-	free(j);
-}
-
-static const struct pl_disk_ops joined_ops = {
-	.name = "segments", .map = joined_map, .below = joined_below, .free = joined_free
-};
-
-static int
-add_segment(struct joined *j, struct pl_disk *file, const struct dmg_koly *k,
+add_segment(struct segments *s, struct pl_disk *file, const struct dmg_koly *k,
 	    struct platter_error *err)
 {
-	if (k->running != j->disk.size)
+	if (k->running != s->length)
 		return pl_corrupt(err, k->at + KOLY_RUNNING_OFFSET,
 				  "the data of segment %zu follows on %" PRIu64
 				  " bytes, but the segments before it have %" PRIu64,
-				  j->nr + 1, k->running, j->disk.size);
-	j->list[j->nr++] = (struct segment){ .file = pl_disk_ref(file),
-					     .start = j->disk.size,
-					     .length = k->data_length,
-					     .offset = k->data_offset };
+				  s->nr + 1, k->running, s->length);
 	/* Each lies in a file, whose size has 63 bits; a thousand of them may have more. */
-	if (k->data_length > INT64_MAX - j->disk.size)
+	if (k->data_length > INT64_MAX - s->length)
 		return pl_over_limit(err, k->at + KOLY_DATA_LENGTH,
-				     "segments of more than 2^63"
-				     " bytes");
-	j->disk.size += k->data_length;
-	return pl_disk_stack(&j->disk, file, err);
+				     "segments of more than 2^63 bytes");
+	s->list[s->nr++] =
+		(struct pl_joined_part){ pl_disk_ref(file), k->data_offset, k->data_length };
+	s->length += k->data_length;
+	return 0;
 }
 
 /* Segment `number` of `first`, by its name beside it. */
 static int
-open_segment(struct joined *j, const struct pl_open_request *request, const struct dmg_koly *first,
-	     unsigned number, struct platter_error *err)
+open_segment(struct segments *s, const struct pl_open_request *request,
+	     const struct dmg_koly *first, unsigned number, struct platter_error *err)
 {
 	const char *path = request->file->name, *slash = strrchr(path, '/'), *dot;
 	const char *base = slash ? slash + 1 : path;
@@ -114,7 +65,7 @@ open_segment(struct joined *j, const struct pl_open_request *request, const stru
 			       k.segment,
 			       memcmp(k.id, first->id, 16) ? "another image" : "this image");
 	if (r == 0)
-		r = add_segment(j, file, &k, err);
+		r = add_segment(s, file, &k, err);
 	if (r < 0) {
 		pl_context(err, "segment %u of %" PRIu32, number, first->segments);
 		pl_hint(err, "put all segments into one folder, under the names that they had");
@@ -123,13 +74,13 @@ open_segment(struct joined *j, const struct pl_open_request *request, const stru
 }
 
 static int
-open_all(struct joined *j, const struct pl_open_request *request, const struct dmg_koly *first,
+open_all(struct segments *s, const struct pl_open_request *request, const struct dmg_koly *first,
 	 struct platter_error *err)
 {
-	int r = add_segment(j, request->file, first, err);
+	int r = add_segment(s, request->file, first, err);
 
 	for (unsigned i = 2; r == 0 && i <= first->segments; i++)
-		r = open_segment(j, request, first, i, err);
+		r = open_segment(s, request, first, i, err);
 	return r;
 }
 
@@ -137,7 +88,7 @@ int
 dmg_join_segments(const struct pl_open_request *request, const struct dmg_koly *koly,
 		  struct pl_disk **ret, struct platter_error *err)
 {
-	struct joined *j;
+	struct segments s = { 0 };
 	int r;
 
 	if (koly->segment > 1) {
@@ -156,20 +107,14 @@ dmg_join_segments(const struct pl_open_request *request, const struct dmg_koly *
 				      "an image of %" PRIu32
 				      " segments, of which the others cannot be reached from here",
 				      koly->segments);
-	j = calloc(1, sizeof *j);
-	if (!j)
-		return pl_no_memory(err);
-	r = pl_disk_init(&j->disk, &joined_ops, request->file->name, err);
-	if (r < 0) {
-		free(j);
-		return r;
+	s.list = calloc(koly->segments, sizeof *s.list);
+	r = s.list ? open_all(&s, request, koly, err) : pl_no_memory(err);
+	if (r == 0) {
+		r = pl_joined_new(request->file->name, s.list, s.nr, ret, err);
+		s.nr = 0;
 	}
-	j->list = calloc(koly->segments, sizeof *j->list);
-	r = j->list ? open_all(j, request, koly, err) : pl_no_memory(err);
-	if (r < 0) {
-		pl_disk_unref(&j->disk);
-		return r;
-	}
-	*ret = &j->disk;
-	return 0;
+	for (size_t i = 0; i < s.nr; i++)
+		pl_disk_unref(s.list[i].file);
+	free(s.list);
+	return r;
 }
