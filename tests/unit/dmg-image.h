@@ -27,7 +27,7 @@ static uint8_t koly[512];
 static uint8_t disk_bytes[SIZE];
 
 /* The file that is put together of them. */
-static uint8_t image[65536];
+static uint8_t image[1 << 18];
 static size_t image_length;
 
 #define FIELD(table, chunk, at) ((table) + MISH + (chunk)*CHUNK + (at))

@@ -167,6 +167,29 @@ TEST(a_chunk_past_what_is_decoded_at_once_is_refused)
 	expect_refused(image, image_length, "dmg", -EFBIG, data_at(0));
 }
 
+/* What is stored in more bytes than any codec makes would take as much memory to read. */
+TEST(a_chunk_stored_in_far_more_than_it_decodes_to_is_refused)
+{
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+	PL_AUTOFREE char *blanks = malloc(80001);
+
+	memset(blanks, ' ', 80000);
+	blanks[80000] = '\0';
+	for (int more = 0; more < 2; more++) {
+		struct pl_str s = { 0 };
+
+		make_parts();
+		put_be64(FIELD(table_a, 2, 32), 2 * 4 * 512 + KIB(64) + more);
+		add_plist(&s, blanks);
+		assemble_with(s.text);
+		pl_str_done(&s);
+		if (more)
+			expect_refused(image, image_length, "dmg", -EFBIG, data_at(0));
+		else
+			EXPECT_OK(try_bytes(image, image_length, NULL, &disk));
+	}
+}
+
 TEST(a_tiny_image_of_eight_exbibytes_opens_at_once)
 {
 	PL_AUTOUNREF struct pl_disk *disk = NULL;
@@ -465,6 +488,70 @@ TEST(each_checksum_that_does_not_match_is_found)
 	fork_bytes[1030] ^= 0xff;
 	sign();
 	expect_damages(1);
+}
+
+/* An image on a medium that cannot be read at `bad`, which is an error of `code`. */
+struct faulty {
+	struct pl_disk disk;
+	uint64_t bad;
+	int code;
+};
+
+static int
+faulty_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_extent *ret,
+	   struct platter_error *e)
+{
+	*ret = (struct pl_extent){ .length = length, .kind = PLATTER_DATA };
+	return 0;
+}
+
+static int
+faulty_read(struct pl_disk *disk, void *buf, size_t n, uint64_t offset, struct platter_error *e)
+{
+	const struct faulty *f = pl_container_of(disk, struct faulty, disk);
+
+	if (f->bad - offset < n)
+		return pl_fail_at(e, f->code, f->bad, "byte %" PRIu64 " is lost", f->bad);
+	memcpy(buf, image + offset, n);
+	return 0;
+}
+
+static void
+faulty_free(struct pl_disk *disk)
+{
+	pl_disk_done(disk);
+	free(pl_container_of(disk, struct faulty, disk));
+}
+
+/* Of a lost byte of the data fork it is told that it is lost, once, and no checksum is wrong. */
+TEST(what_cannot_be_read_is_no_wrong_checksum)
+{
+	static const struct pl_disk_ops ops = {
+		.name = "faulty", .map = faulty_map, .read = faulty_read, .free = faulty_free
+	};
+	static const int codes[] = { -EIO, -EUCLEAN };
+
+	make_parts();
+	/* Of a chunk, of another, and of none: there are 4 bytes in front of the last. */
+	memmove(fork_bytes + fork_length - 508, fork_bytes + fork_length - 512, 512);
+	fork_length += 4;
+	put_be64(koly + 0x20, fork_length);
+	put_be64(FIELD(table_b, 2, 24), fork_length - 512 - 1000);
+	sign();
+	assemble();
+	for (size_t i = 0; i < 6; i++) {
+		struct faulty *f = calloc(1, sizeof *f);
+		PL_AUTOUNREF struct pl_disk *disk = NULL;
+
+		EXPECT_OK(pl_disk_init(&f->disk, &ops, "image", &err));
+		f->disk.size = image_length;
+		f->bad = UINT64_MAX;
+		f->code = codes[i % 2];
+		EXPECT_OK(pl_image_open(&f->disk, NULL, NULL, NULL, 0, &disk, &err));
+		f->bad = i / 2 == 0 ? 100 : i / 2 == 1 ? 1030 : fork_length - 514;
+		expect_findings(disk, 1, 0);
+		pl_disk_unref(&f->disk);
+	}
 }
 
 TEST(chunks_that_share_their_bytes_have_the_right_checksums)

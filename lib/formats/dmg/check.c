@@ -14,8 +14,10 @@
 #include "pool.h"
 
 /* Chunks that are stored as they are may be of any length. */
-#define RAW_PIECE   MIB(1)
-#define NR_PIECES   64
+#define RAW_PIECE MIB(1)
+#define NR_PIECES 64
+/* Of all buffers together, unless that is not enough for one. */
+#define MAX_BUFFERS MIB(192)
 #define MAX_REPORTS 1000
 
 struct piece {
@@ -24,6 +26,7 @@ struct piece {
 	uint64_t skip;   /* bytes of the chunk before it */
 	uint32_t stored, length;
 	uint32_t stored_crc, crc;
+	bool was_read;             /* though it may not decode */
 	struct platter_error *err; /* it cannot be read */
 };
 
@@ -78,12 +81,27 @@ by_offset(const void *a, const void *b, void *with)
 	return x->offset != y->offset ? (x->offset < y->offset ? -1 : 1) : (x > y) - (x < y);
 }
 
+/* As many as have room for the largest chunk that the tables tell of. */
+static size_t
+nr_workers(const struct check *c)
+{
+	uint64_t most = RAW_PIECE;
+
+	for (size_t i = 0; i < c->d->tables.nr_chunks; i++) {
+		const struct dmg_chunk *chunk = &c->d->tables.chunks[i];
+
+		if (chunk->kind != DMG_RAW && dmg_is_stored(chunk->kind))
+			most = PL_MAX(most, chunk->stored + chunk_bytes(c, chunk));
+	}
+	return (size_t)PL_MAX(PL_MIN((uint64_t)pl_nr_processors(), MAX_BUFFERS / most), 1u);
+}
+
 static int
 prepare(struct check *c, struct platter_error *err)
 {
 	const struct dmg_tables *t = &c->d->tables;
 
-	c->nr_workers = pl_nr_processors();
+	c->nr_workers = nr_workers(c);
 	c->order = calloc(t->nr_chunks + 1, sizeof *c->order);
 	c->crcs = calloc(t->nr_chunks + 1, sizeof *c->crcs);
 	c->lost = calloc(t->nr_chunks + 1, 1);
@@ -161,6 +179,7 @@ read_piece(struct check *c, struct worker *w, struct piece *p, struct platter_er
 	r = pl_read_once(c->d->fork, stored, p->stored, c->d->fork_base + p->offset, err);
 	if (r < 0)
 		return r;
+	p->was_read = true;
 	p->crc = p->stored_crc = pl_crc32(0, stored, p->stored);
 	if (!decoder)
 		return 0;
@@ -190,6 +209,18 @@ work(void *closure, size_t index)
 	}
 }
 
+/* Bytes that no chunk has: without them there is nothing to compare the fork's checksum with. */
+static void
+report_lost_of_fork(struct check *c, size_t n, const struct platter_error *why)
+{
+	uint64_t at = c->d->fork_base + c->fork_at;
+
+	c->fork_lost = true;
+	pl_found(c->findings, PLATTER_DAMAGE, why->offset == PLATTER_NO_OFFSET ? at : why->offset,
+		 "%zu bytes of the data fork at byte %" PRIu64 " cannot be read: %s", n, c->fork_at,
+		 why->message);
+}
+
 /* Bytes of the data fork up to `end` that no chunk has, into its checksum. */
 static int
 pass_bytes(struct check *c, uint64_t end, struct platter_error *err)
@@ -201,10 +232,15 @@ pass_bytes(struct check *c, uint64_t end, struct platter_error *err)
 		return pl_no_memory(err);
 	while (c->fork_at < end) {
 		size_t n = (size_t)PL_MIN(RAW_PIECE, end - c->fork_at);
-		int r = pl_read_once(c->d->fork, bytes, n, c->d->fork_base + c->fork_at, err);
+		struct platter_error why = PLATTER_ERROR_INIT;
+		int r = pl_read_once(c->d->fork, bytes, n, c->d->fork_base + c->fork_at, &why);
 
-		if (r < 0)
-			return r;
+		if (r == -ENOMEM)
+			return pl_no_memory(err);
+		if (r < 0) {
+			report_lost_of_fork(c, n, &why);
+			return 0;
+		}
 		c->fork_crc = pl_crc32(c->fork_crc, bytes, n);
 		c->fork_at += n;
 	}
@@ -218,13 +254,13 @@ add_to_fork(struct check *c, const struct piece *p, struct platter_error *err)
 	uint64_t end = p->offset + p->stored;
 	int r;
 
-	if (c->shared || c->d->koly.data_sum.type != SUM_CRC32 || end <= c->fork_at)
+	if (c->shared || c->fork_lost || c->d->koly.data_sum.type != SUM_CRC32 || end <= c->fork_at)
 		return 0;
 	c->shared = p->offset < c->fork_at || end > c->d->fork_length;
 	if (c->shared)
 		return 0;
 	r = pass_bytes(c, p->offset, err);
-	if (r < 0)
+	if (r < 0 || c->fork_lost)
 		return r;
 	c->fork_crc = pl_crc32_combine(c->fork_crc, p->stored_crc, p->stored);
 	c->fork_at = end;
@@ -239,7 +275,7 @@ report_lost(struct check *c, const struct piece *p)
 
 	c->lost[p->chunk] = 1;
 	/* What was read but not decoded is in the checksum of the data fork. */
-	c->fork_lost = c->fork_lost || p->err->code != -EUCLEAN;
+	c->fork_lost = c->fork_lost || !p->was_read;
 	if (++c->nr_lost <= MAX_REPORTS)
 		pl_found(c->findings, PLATTER_DAMAGE,
 			 p->err->offset == PLATTER_NO_OFFSET ? at : p->err->offset,
@@ -306,7 +342,7 @@ check_fork(struct check *c, struct platter_error *err)
 		c->fork_crc = 0;
 	}
 	r = pass_bytes(c, c->d->fork_length, err);
-	if (r == 0 && c->fork_crc != k->data_sum.crc)
+	if (r == 0 && !c->fork_lost && c->fork_crc != k->data_sum.crc)
 		pl_found(c->findings, PLATTER_DAMAGE, k->at + KOLY_DATA_SUM,
 			 "the data fork has CRC-32 %08" PRIx32 ", the trailer says %08" PRIx32,
 			 c->fork_crc, k->data_sum.crc);

@@ -11,6 +11,8 @@
 
 /* A table for each partition and each part of a partition map; there are a dozen. */
 #define MAX_TABLES 65536
+/* What does not shrink is stored as it is: no codec makes twice as much of it, and a header. */
+#define MAX_EXCESS KIB(64)
 
 const char *
 dmg_kind_code(enum dmg_kind kind)
@@ -153,11 +155,11 @@ check_stored(struct dmg_table_reader *r, struct dmg_chunk *c, uint64_t nr_sector
 				  " bytes at byte %" PRIu64
 				  " of a data fork with room for %" PRIu64,
 				  r->number, length, c->offset, r->fork_size);
-	if (c->kind != DMG_RAW &&
-	    (nr_sectors > PL_MAX_CHUNK / DMG_SECTOR || length > 2 * PL_MAX_CHUNK))
+	if (c->kind != DMG_RAW && (nr_sectors > PL_MAX_CHUNK / DMG_SECTOR ||
+				   length > 2 * nr_sectors * DMG_SECTOR + MAX_EXCESS))
 		return pl_over_limit(err, r->table.at,
 				     "chunk %" PRIu64 " of %" PRIu64 " sectors stored in %" PRIu64
-				     " bytes, limit is %" PRIu64 " bytes",
+				     " bytes, limit is %" PRIu64 " bytes, in twice as many",
 				     r->number, nr_sectors, length, (uint64_t)PL_MAX_CHUNK);
 	c->offset += r->data_offset;
 	c->stored = c->kind == DMG_RAW ? 0 : (uint32_t)length;
