@@ -91,6 +91,8 @@ TEST(a_broken_trailer_is_refused_where_it_is_broken)
 		if (report == 0x20 || (report == 0xe0 && fields[i].code == -EUCLEAN))
 			report -= 8;
 		printf("# field at %#x\n", fields[i].field);
+		/* Or else the list would be found where it is. */
+		image[fork_length] = ' ';
 		put_be64(image + KOLY_AT + fields[i].field, fields[i].value);
 		if (fields[i].field == 0x18 && fields[i].value == 1)
 			put_be64(image + KOLY_AT + 0x20, KOLY_AT);
@@ -252,6 +254,31 @@ TEST(a_property_list_that_is_none_is_refused_where_it_breaks)
 			       lists[i].at == SIZE_MAX ? KOLY_AT + 0x1ec
 						       : fork_length + lists[i].at);
 	}
+}
+
+/* Some packers write the length where the place belongs, or a length that passes the trailer. */
+TEST(a_property_list_is_found_behind_the_data_if_the_trailer_has_it_wrong)
+{
+	static const struct {
+		unsigned at;
+		uint64_t value;
+	} wrong[] = {
+		{ 0xd8, 512 }, { 0xd8, UINT64_MAX }, { 0xe0, 1 << 20 }, { 0xe0, UINT64_MAX }
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		printf("# field %zu\n", i);
+		make_parts();
+		assemble();
+		put_be64(image + KOLY_AT + wrong[i].at, wrong[i].value);
+		expect_disk(image, image_length);
+	}
+	/* Where there is none, the trailer is what is wrong. */
+	make_parts();
+	assemble();
+	image[fork_length] = 'x';
+	put_be64(image + KOLY_AT + 0xd8, image_length);
+	expect_refused(image, image_length, "dmg", -EUCLEAN, KOLY_AT + 0xd8);
 }
 
 TEST(the_trailer_may_stand_first_or_have_padding_behind_it)

@@ -422,6 +422,10 @@ check_structure(const struct dmg *d, struct pl_findings *findings)
 		pl_found(findings, PLATTER_NOTE, PLATTER_NO_OFFSET,
 			 "%" PRIu64 " sectors are in none of the tables",
 			 t->gap_sectors + (PL_MAX(d->koly.sectors, t->nr_sectors) - t->nr_sectors));
+	if (d->koly.list_moved)
+		pl_found(findings, PLATTER_NOTE, d->koly.at + KOLY_XML_OFFSET,
+			 "the property list is not where the trailer says, but at byte %" PRIu64,
+			 d->koly.xml_offset);
 	if (t->stored_end > d->fork_length)
 		pl_found(findings, PLATTER_NOTE, d->koly.at + KOLY_DATA_LENGTH,
 			 "chunks are stored up to byte %" PRIu64 " of a data fork of %" PRIu64

@@ -70,6 +70,8 @@ warn(const struct dmg *d, struct pl_facts *facts)
 {
 	const struct dmg_tables *t = &d->tables;
 
+	if (d->koly.list_moved)
+		pl_warn(facts, "the trailer tells of another place of the property list");
 	if (t->gap_sectors)
 		pl_warn(facts,
 			"%" PRIu64 " sectors are in none of the image's tables; they read as"

@@ -135,6 +135,7 @@ struct dmg_koly {
 	uint64_t xml_offset, xml_length, signature_offset, signature_length, sectors;
 	uint8_t id[16];
 	struct dmg_sum data_sum, master_sum;
+	bool list_moved; /* the property list is not where the trailer says, but behind the data */
 };
 
 /* Is there a trailer in these bytes? */

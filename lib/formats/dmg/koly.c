@@ -99,6 +99,48 @@ check_parts(const struct pl_disk *file, const struct dmg_koly *k, struct platter
 	return 0;
 }
 
+static bool
+is_list(struct pl_disk *file, uint64_t at)
+{
+	static const char *const beginnings[] = { "<?xml", "<!DOCTYPE plist", "<plist" };
+	uint8_t bytes[19];
+	const uint8_t *p = bytes;
+
+	if (pl_read_padded(file, bytes, sizeof bytes, at, NULL, NULL) < 0)
+		return false;
+	/* The mark of UTF-8. */
+	if (!memcmp(p, "\xef\xbb\xbf", 3))
+		p += 3;
+	for (size_t i = 0; i < ARRAY_SIZE(beginnings); i++)
+		if (!memcmp(p, beginnings[i], strlen(beginnings[i])))
+			return true;
+	return false;
+}
+
+/*
+ * Some packers write a wrong place or length of the property list, over which hdiutil passes.
+ * Where none is there, one that begins right behind the data fork is taken; its own end ends it.
+ */
+static void
+find_list(struct pl_disk *file, struct dmg_koly *k)
+{
+	uint64_t end = k->at ? k->at : file->size, behind;
+
+	if (!k->xml_offset && !k->xml_length)
+		return;
+	if (k->xml_length && pl_in_range(k->xml_offset, k->xml_length, end) &&
+	    is_list(file, k->xml_offset))
+		return;
+	if (__builtin_add_overflow(k->data_offset, k->data_length, &behind) || behind >= end ||
+	    !is_list(file, behind))
+		return;
+	k->list_moved = behind != k->xml_offset || k->xml_length > end - behind;
+	if (!k->list_moved)
+		return;
+	k->xml_offset = behind;
+	k->xml_length = PL_MIN(end - behind, DMG_MAX_PLIST);
+}
+
 int
 dmg_koly_read(struct pl_disk *file, struct dmg_koly *ret, struct platter_error *err)
 {
@@ -136,6 +178,7 @@ dmg_koly_read(struct pl_disk *file, struct dmg_koly *ret, struct platter_error *
 		return pl_over_limit(err, at + KOLY_SECTORS,
 				     "a disk of %" PRIu64 " sectors, limit is %" PRIu64,
 				     ret->sectors, DMG_MAX_SECTORS);
+	find_list(file, ret);
 	if (ret->xml_length > DMG_MAX_PLIST)
 		return pl_over_limit(err, at + KOLY_XML_LENGTH,
 				     "a property list of %" PRIu64 " bytes, limit is %" PRIu64,
