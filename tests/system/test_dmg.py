@@ -188,7 +188,13 @@ def test_segments():
         part, list_ = fork[cuts[i]:cuts[i + 1]], plist if i == 0 else b""
         udif.write(path(name), part, list_, udif.koly(part, list_, master, 10240, (i + 1, 3), cuts[i]))
     platter("compare", path("disk"), path("a.dmg"))
-    platter("verify", path("a.dmg"))
+    r = platter("verify", "--json", path("a.dmg"))
+    expect_equal(r.json()["images"][0]["findings"], [], "findings")
+    with open(path("a.002.dmgpart"), "r+b") as f:
+        f.seek(-512 + 0x58, 2)
+        f.write(b"wron")
+    r = platter("verify", "--json", path("a.dmg"))
+    expect("1 of 3 segments" in r.json()["images"][0]["findings"][0]["message"], r)
     expect_equal(lib.info(path("a.dmg"))["layers"][-1]["facts"]["segments"], 3, "segments")
     os.remove(path("a.003.dmgpart"))
     r = platter("info", path("a.dmg"), status=3)

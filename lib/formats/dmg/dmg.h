@@ -238,18 +238,25 @@ int dmg_read_resource_fork(struct pl_disk *file, const struct dmg_koly *koly, ui
 			   struct dmg_tables *tables, struct dmg_resources *resources,
 			   struct platter_error *err);
 
+struct dmg_segment {
+	uint64_t end; /* of its data fork, in all of them */
+	struct dmg_sum data_sum;
+};
+
 /*
- * The data forks of an image in segments, one after the other, as a disk.  `file` is the first
- * segment; the others stand beside it.
+ * The data forks of an image in segments, one after the other, as a disk, and what the trailer of
+ * each says, malloc()ed.  `file` is the first segment; the others stand beside it.
  */
 int dmg_join_segments(const struct pl_open_request *request, const struct dmg_koly *koly,
-		      struct pl_disk **ret, struct platter_error *err);
+		      struct pl_disk **ret, struct dmg_segment **ret_segments,
+		      struct platter_error *err);
 
 struct dmg {
 	struct pl_disk disk;
 	struct pl_disk *file;
 	struct pl_disk *fork; /* holds the data fork, from `fork_base` on */
 	uint64_t fork_base, fork_length;
+	struct dmg_segment *segments; /* of koly.segments, or NULL: there is one file */
 	struct dmg_koly koly;
 	struct dmg_tables tables;
 	struct dmg_resources resources;

@@ -15,6 +15,7 @@
 
 struct segments {
 	struct pl_joined_part *list; /* references */
+	struct dmg_segment *told;
 	size_t nr;
 	uint64_t length; /* of all data forks so far */
 };
@@ -32,9 +33,10 @@ add_segment(struct segments *s, struct pl_disk *file, const struct dmg_koly *k,
 	if (k->data_length > INT64_MAX - s->length)
 		return pl_over_limit(err, k->at + KOLY_DATA_LENGTH,
 				     "segments of more than 2^63 bytes");
+	s->length += k->data_length;
+	s->told[s->nr] = (struct dmg_segment){ s->length, k->data_sum };
 	s->list[s->nr++] =
 		(struct pl_joined_part){ pl_disk_ref(file), k->data_offset, k->data_length };
-	s->length += k->data_length;
 	return 0;
 }
 
@@ -86,7 +88,8 @@ open_all(struct segments *s, const struct pl_open_request *request, const struct
 
 int
 dmg_join_segments(const struct pl_open_request *request, const struct dmg_koly *koly,
-		  struct pl_disk **ret, struct platter_error *err)
+		  struct pl_disk **ret, struct dmg_segment **ret_segments,
+		  struct platter_error *err)
 {
 	struct segments s = { 0 };
 	int r;
@@ -108,7 +111,8 @@ dmg_join_segments(const struct pl_open_request *request, const struct dmg_koly *
 				      " segments, of which the others cannot be reached from here",
 				      koly->segments);
 	s.list = calloc(koly->segments, sizeof *s.list);
-	r = s.list ? open_all(&s, request, koly, err) : pl_no_memory(err);
+	s.told = calloc(koly->segments, sizeof *s.told);
+	r = s.list && s.told ? open_all(&s, request, koly, err) : pl_no_memory(err);
 	if (r == 0) {
 		r = pl_joined_new(request->file->name, s.list, s.nr, ret, err);
 		s.nr = 0;
@@ -116,5 +120,9 @@ dmg_join_segments(const struct pl_open_request *request, const struct dmg_koly *
 	for (size_t i = 0; i < s.nr; i++)
 		pl_disk_unref(s.list[i].file);
 	free(s.list);
+	if (r < 0)
+		free(s.told);
+	else
+		*ret_segments = s.told;
 	return r;
 }

@@ -105,7 +105,7 @@ find_fork(struct dmg *d, const struct pl_open_request *request, struct platter_e
 	int r = 0;
 
 	if (d->koly.segments > 1 || d->koly.segment > 1) {
-		r = dmg_join_segments(request, &d->koly, &d->fork, err);
+		r = dmg_join_segments(request, &d->koly, &d->fork, &d->segments, err);
 		if (r == 0)
 			d->fork_length = d->fork->size;
 	} else {
@@ -198,6 +198,7 @@ dmg_free(struct pl_disk *disk)
 {
 	struct dmg *d = dmg_of(disk);
 
+	free(d->segments);
 	dmg_tables_done(&d->tables);
 	dmg_resources_done(&d->resources);
 	pl_disk_unref(d->fork);
