@@ -618,7 +618,7 @@ const struct pl_format pl_format_prl_xml = {
 	},
 	.probe = bundle_probe,
 	.open = bundle_open,
-	.bundle = { "DiskDescriptor.xml", NULL },
+	.bundle = { .file = "DiskDescriptor.xml" },
 	.check = bundle_check,
 	.snapshots = bundle_snapshots,
 	.disk_ops = &bundle_ops,

@@ -628,6 +628,17 @@ remove_old(const char *path, struct platter_error *err)
 	return unlink(path) < 0 ? pl_fail_errno(err, -errno, "remove '%s'", path) : 0;
 }
 
+/* What a run that was killed between two names left at `aside`, if it is that. */
+static int
+remove_left(const char *aside, const struct pl_storage_create *how, struct platter_error *err)
+{
+	struct stat st;
+
+	if (lstat(aside, &st) < 0 || !S_ISDIR(st.st_mode) || check_folder(aside, how, NULL) < 0)
+		return 0;
+	return pl_folder_remove(aside, err);
+}
+
 /*
  * Exchange the folder `from` for what is at `to`, which is then at *ret_old.  Where the file system
  * cannot exchange, there is neither for a moment, and `aside` is the name of the old one.
@@ -642,9 +653,6 @@ exchange(const char *from, const char *to, const char *aside, const char **ret_o
 	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) == 0)
 		return 0;
 	*ret_old = aside;
-	r = remove_old(aside, err);
-	if (r < 0)
-		return r;
 	if (rename(to, aside) < 0)
 		return rename_failed(to, aside, -errno, err);
 	if (rename(from, to) == 0)
@@ -666,13 +674,15 @@ replace_with_folder(const struct pl_leaf *leaf, const char *from, bool sync,
 					       .also = o->also,
 					       .overwrite = true };
 	const char *to = o->target;
-	PL_AUTOFREE char *aside = pl_format("%s.old" SUFFIX, to);
-	/* What a run that was killed between two names left of a still older one. */
-	const char *old = aside;
-	int r = 0;
+	PL_AUTOFREE char *aside = pl_format("%s" SUFFIX ".old", to);
+	const char *old = NULL;
+	int r;
 
 	if (!aside)
 		return pl_no_memory(err);
+	r = remove_left(aside, &how, err);
+	if (r < 0)
+		return r;
 	if (rename(from, to) < 0) {
 		if (errno != ENOTEMPTY && errno != EEXIST && errno != ENOTDIR)
 			return rename_failed(from, to, -errno, err);
@@ -683,7 +693,7 @@ replace_with_folder(const struct pl_leaf *leaf, const char *from, bool sync,
 	}
 	if (r == 0 && sync)
 		r = sync_folder(to, err);
-	return r == 0 ? remove_old(old, err) : r;
+	return r == 0 && old ? remove_old(old, err) : r;
 }
 
 /* The folder of an image gets its name. */

@@ -459,9 +459,9 @@ TEST(a_bundle_is_replaced_where_folders_cannot_be_exchanged)
 	int status;
 	pid_t child;
 
-	run("rm -rf i*; mkdir -p i.old.part/bands; echo old >i.old.part/bands/0");
+	run("rm -rf i*; mkdir -p i.part.old/bands; echo old >i.part.old/Info.plist");
 	make_ours(1 << 20, NULL);
-	run("test \"$(echo i*)\" = i && mkdir -p i.old.part/bands");
+	run("test \"$(echo i*)\" = i && cp -r i i.part.old");
 	fflush(stdout);
 	child = fork();
 	EXPECT(child >= 0);
