@@ -53,9 +53,10 @@ struct pl_hardware_info {
 	uint64_t native_size; /* bytes with what an HPA hides; `size` if none or not known */
 	uint64_t real_size;   /* the same with what a DCO hides */
 	bool rotational, rotational_known;
-	unsigned erases; /* enum pl_erase: those that can be begun now */
-	const char
-		*erase_reason;  /* why none of the purging ones can: "frozen", "locked"; or NULL */
+	unsigned erases;        /* enum pl_erase: those that can be begun now */
+	unsigned erases_beyond; /* those of them that erase other namespaces of the drive too */
+	/* Why none of the purging ones can, or NULL: "frozen", "locked", "password", "sanitizing". */
+	const char *erase_reason;
 	unsigned erase_minutes; /* of SECURITY ERASE, as the drive estimates; 0 unknown */
 	bool security_enabled, security_locked, security_frozen;
 	bool encrypts; /* always encrypts what is stored, by its own account */
@@ -70,12 +71,16 @@ struct pl_hardware_info {
 };
 
 struct pl_hardware;
+struct pl_transport;
 
 /*
  * Open the drive behind a block device (the whole one) for commands.  A device that takes none
- * opens too, with PL_PROTOCOL_NONE.  Errors: -ENOENT, -EACCES, -EPERM, -ENOTBLK.
+ * opens too, with PL_PROTOCOL_NONE.  Errors: -ENOENT, -EACCES, -EPERM, -ENOTBLK, -EINVAL (a
+ * partition), -ENODEV, -ETIMEDOUT.
  */
 int pl_hardware_open(const char *path, struct pl_hardware **ret, struct platter_error *err);
+/* The same behind a transport, which is its own from now on, also if it fails. */
+int pl_hardware_new(struct pl_transport *t, struct pl_hardware **ret, struct platter_error *err);
 void pl_hardware_close(struct pl_hardware *hw); /* NULL is allowed */
 
 /* Ask again; borrowed, valid until the next call or until it is closed. */
