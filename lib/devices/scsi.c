@@ -21,7 +21,6 @@
 #include "health.h"
 
 enum {
-	TEST_UNIT_READY = 0x00,
 	INQUIRY = 0x12,
 	READ_CAPACITY_10 = 0x25,
 	SERVICE_ACTION_IN_16 = 0x9e,
@@ -280,7 +279,8 @@ read_capacity(struct pl_transport *t, uint64_t *ret_size, struct platter_error *
 	uint64_t size;
 	int r = pl_scsi_run(t, &c, "READ CAPACITY (16)", &reply, err);
 
-	if (r == -ENOTSUP || (r == 0 && reply.got < 12))
+	/* Older ones, and drives for discs, may fail it in any way. */
+	if (r == -ENOTSUP || r == -EIO || (r == 0 && reply.got < 12))
 		r = read_capacity_10(t, ret_size, err);
 	else if (r == 0 && get_be64(data) != UINT64_MAX &&
 		 !__builtin_mul_overflow(get_be64(data) + 1, get_be32(data + 8), &size))

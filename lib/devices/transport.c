@@ -2,8 +2,8 @@
 /*
  * transport.c - commands through SG_IO and NVME_IOCTL_ADMIN_CMD
  *
- * ATA commands travel in ATA PASS-THROUGH (16) (SAT-4, 12.2.2) with CK_COND, so that the drive's
- * registers come back in the sense data also when it did what it was told:
+ * ATA commands travel in ATA PASS-THROUGH (16) (SAT-4, 12.2.2).  The drive's registers come back in
+ * the sense data when it failed; with CK_COND also when it did what it was told:
  *
  *	byte  of the command block            byte  of the ATA Status Return descriptor
  *	   0  85h                                0  09h
@@ -377,13 +377,13 @@ enum {
 	SAT_BLOCKS = 1 << 2,     /* BYT_BLOK: the length is in blocks of 512 */
 	SAT_LENGTH_IN_COUNT = 2, /* T_LENGTH */
 
-	/* Fixed format: the registers lie where INFORMATION and COMMAND-SPECIFIC are. */
-	FIXED_ERROR = 3,
-	FIXED_STATUS = 4,
-	FIXED_DEVICE = 5,
-	FIXED_COUNT = 6,
-	FIXED_FLAGS = 8,
-	FIXED_LBA = 9,
+	FIXED_ERROR = 3, /* error, status, device, count */
+	FIXED_FLAGS = 8, /* flags, LBA (23:0) */
+	FIXED_SIZE = 14,
+	/* Where Linux before 6.11 puts them. */
+	LINUX_ERROR = 8,
+	LINUX_FLAGS = 16,
+	LINUX_SIZE = 20,
 	FIXED_UPPER_NONZERO = 0x60, /* of count and LBA */
 };
 
@@ -402,11 +402,10 @@ wrap_ata(const struct pl_ata_command *c, struct pl_scsi_command *ret)
 	};
 	cdb[0] = ATA_PASS_THROUGH_16;
 	cdb[1] = (uint8_t)(protocols[c->direction] | (c->extended ? SAT_EXTEND : 0));
-	cdb[2] = SAT_CK_COND;
 	if (c->direction != PL_DATA_NONE)
 		cdb[2] |= SAT_BLOCKS | SAT_LENGTH_IN_COUNT;
-	if (c->direction == PL_DATA_IN)
-		cdb[2] |= SAT_FROM_DEVICE;
+	/* What comes in is an answer by itself, and some host adapters lose it for the registers. */
+	cdb[2] |= c->direction == PL_DATA_IN ? SAT_FROM_DEVICE : SAT_CK_COND;
 	put_be16(cdb + 3, c->features);
 	put_be16(cdb + 5, c->count);
 	cdb[7] = (uint8_t)(c->lba >> 24);
@@ -433,16 +432,29 @@ decode_registers(const uint8_t *d, struct pl_ata_reply *ret)
 }
 
 static void
-decode_fixed_registers(const uint8_t *bytes, struct pl_ata_reply *ret)
+decode_fixed_registers(const uint8_t *error, const uint8_t *flags, struct pl_ata_reply *ret)
 {
 	ret->known = true;
-	ret->error = bytes[FIXED_ERROR];
-	ret->status = bytes[FIXED_STATUS];
-	ret->device = bytes[FIXED_DEVICE];
-	ret->count = bytes[FIXED_COUNT];
-	ret->lba = (uint64_t)bytes[FIXED_LBA + 2] << 16 | (uint64_t)bytes[FIXED_LBA + 1] << 8 |
-		   bytes[FIXED_LBA];
-	ret->upper_known = !(bytes[FIXED_FLAGS] & FIXED_UPPER_NONZERO);
+	ret->error = error[0];
+	ret->status = error[1];
+	ret->device = error[2];
+	ret->count = error[3];
+	ret->lba = (uint64_t)flags[3] << 16 | (uint64_t)flags[2] << 8 | flags[1];
+	ret->upper_known = !(flags[0] & FIXED_UPPER_NONZERO);
+}
+
+/* Fixed format: they stand in the fields INFORMATION and COMMAND-SPECIFIC INFORMATION. */
+static void
+take_fixed_registers(const uint8_t *bytes, size_t n, const struct pl_sense *sense,
+		     struct pl_ata_reply *ret)
+{
+	bool aborted = sense->key == PL_SENSE_ABORTED;
+
+	if (n >= FIXED_SIZE && ((aborted && bytes[FIXED_ERROR + 1] & PL_ATA_STATUS_DRDY) ||
+				(sense->asc == 0x00 && sense->ascq == 0x1d)))
+		decode_fixed_registers(bytes + FIXED_ERROR, bytes + FIXED_FLAGS, ret);
+	else if (n >= LINUX_SIZE && aborted && bytes[LINUX_ERROR + 1] & PL_ATA_STATUS_DRDY)
+		decode_fixed_registers(bytes + LINUX_ERROR, bytes + LINUX_FLAGS, ret);
 }
 
 static void
@@ -452,16 +464,13 @@ take_registers(const struct pl_scsi_reply *scsi, struct pl_ata_reply *ret)
 
 	if (!scsi->sense.valid)
 		return;
-	d = find_descriptor(bytes, (bytes[0] & 0x7f) >= SENSE_DESCRIPTOR ? scsi->sense_length : 0,
-			    DESCRIPTOR_ATA, DESCRIPTOR_ATA_LENGTH);
-	/* "ATA pass through information available"; a failed command has a code of its own. */
+	if ((bytes[0] & 0x7f) < SENSE_DESCRIPTOR) {
+		take_fixed_registers(bytes, scsi->sense_length, &scsi->sense, ret);
+		return;
+	}
+	d = find_descriptor(bytes, scsi->sense_length, DESCRIPTOR_ATA, DESCRIPTOR_ATA_LENGTH);
 	if (d)
 		decode_registers(d, ret);
-	else if ((bytes[0] & 0x7f) < SENSE_DESCRIPTOR && scsi->sense_length >= 14 &&
-		 ((bytes[FIXED_STATUS] & PL_ATA_STATUS_DRDY &&
-		   scsi->sense.key == PL_SENSE_ABORTED) ||
-		  (scsi->sense.asc == 0x00 && scsi->sense.ascq == 0x1d)))
-		decode_fixed_registers(bytes, ret);
 }
 
 int

@@ -87,7 +87,15 @@ read_cd(const char *path, uint32_t lba, enum pl_cd_c2 c2)
 static int
 format_unit(const char *path)
 {
-	const struct pl_scsi_command c = { .cdb = { 0x04 }, .cdb_length = 6, .timeout = 8000 };
+	uint8_t list[4] = { 0 };
+	const struct pl_scsi_command c = {
+		.cdb = { 0x04, 0x10 },
+		.cdb_length = 6,
+		.direction = PL_DATA_OUT,
+		.data = list,
+		.length = sizeof list,
+		.timeout = 8000,
+	};
 	struct pl_scsi_reply reply;
 	struct pl_transport *t;
 	int r = pl_transport_open(path, &t, &err);

@@ -80,15 +80,15 @@ def initramfs(modules):
     return f.name
 
 
-def run_python(program, *args, share, disks, modules, disc=None, timeout=900):
+def run_python(program, *args, share, disks, modules, disc=None, hardware=(), timeout=900):
     """Run a Python program in the PC.  disks: {serial number: image}; in the PC /sys/block/*/serial tells which is which.
-    disc: an image in its optical drive, /dev/sr0."""
+    disc: an image in its optical drive, /dev/sr0.  hardware: what else it has, as QEMU is told."""
     with open(os.path.join(share, "run"), "w") as f:
         f.write(shlex.join(["exec", "python3", program, *args]) + "\n")
     for name in ("status", "out"):
         with open(os.path.join(share, name), "w"):
             pass        # nothing of the time before
-    devices = []
+    devices = [*hardware]
     for i, (serial, image) in enumerate(disks.items()):
         devices += ["-drive", f"if=none,id=d{i},file={image},format=raw", "-device", f"virtio-blk-pci,drive=d{i},serial={serial}"]
     if disc:
