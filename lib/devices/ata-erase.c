@@ -199,8 +199,12 @@ security_erase(struct pl_transport *t, bool enhanced, const struct pl_watch *wat
 			       "SECURITY SET PASSWORD: the drive took it, but has no password");
 	if (r == 0)
 		r = erase_unit(t, enhanced, timeout, watch, err);
-	if (r == -ECANCELED)
+	if (r == -ECANCELED) {
+		pl_hint(err, "the drive goes on erasing itself; if its power is taken away, it is "
+			     "locked "
+			     "by the password \"" PASSWORD "\" until that is taken off");
 		return r;
+	}
 	if (r == 0) {
 		r = pl_ata_identify(t, &id, err);
 		if (r == 0 && id.enabled)

@@ -100,8 +100,8 @@ take_errors(const struct log_page *page, struct pl_hardware_info *info)
 		return;
 	for (size_t i = 0; i < n; i++)
 		value = value << 8 | p[i];
-	/* All ones: the counter is not used. */
-	if (value >> 32)
+	/* Unused counters have all their bits set; no other one gets that far. */
+	if (value == UINT64_MAX >> (64 - 8 * n) || value >> 48)
 		return;
 	info->uncorrectable = value + (info->uncorrectable == UINT64_MAX ? 0 : info->uncorrectable);
 }
