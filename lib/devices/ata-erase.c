@@ -234,7 +234,7 @@ sanitize_reason(const struct pl_ata_reply *reply)
 	return reasons[reason < ARRAY_SIZE(reasons) ? reason : 0];
 }
 
-/* 0: the registers are there, and complete. */
+/* 0: the registers are there, and if it did not fail they are complete. */
 static int
 run_sanitize(struct pl_transport *t, const struct pl_ata_command *command, struct pl_ata_reply *ret,
 	     struct platter_error *err)
@@ -245,7 +245,7 @@ run_sanitize(struct pl_transport *t, const struct pl_ata_command *command, struc
 		pl_context(err, "SANITIZE DEVICE");
 		return r;
 	}
-	if (!ret->known || !ret->upper_known)
+	if (!ret->known || (!ret->failed && !ret->upper_known))
 		return pl_fail(err, -ENOTSUP,
 			       "SANITIZE DEVICE: what is before the drive does not tell its state");
 	return 0;

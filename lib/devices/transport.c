@@ -33,6 +33,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "call.h"
+
 struct pl_transport {
 	const struct pl_transport_ops *ops;
 	void *closure;
@@ -50,8 +52,11 @@ fd_of(void *closure)
 static int
 device_control(void *closure, unsigned long request, void *argument)
 {
-	int r = ioctl(fd_of(closure), request, argument);
+	int r;
 
+	if (request == SG_IO || request == NVME_IOCTL_ADMIN_CMD)
+		return pl_call_drive(fd_of(closure), request, argument);
+	r = ioctl(fd_of(closure), request, argument);
 	return r < 0 ? -errno : r;
 }
 
@@ -350,6 +355,8 @@ pl_transport_scsi(struct pl_transport *t, const struct pl_scsi_command *command,
 	memcpy(cdb, command->cdb, sizeof cdb);
 	*ret = (struct pl_scsi_reply){ 0 };
 	r = pl_transport_control(t, SG_IO, &io);
+	if (r == -ETIMEDOUT)
+		return timed_out(command->timeout, err);
 	if (r < 0)
 		return not_sent(r, "SCSI", err);
 	r = check_host(&io, err);
@@ -380,10 +387,10 @@ enum {
 	FIXED_ERROR = 3, /* error, status, device, count */
 	FIXED_FLAGS = 8, /* flags, LBA (23:0) */
 	FIXED_SIZE = 14,
-	/* Where Linux before 6.11 puts them. */
+	/* Where Linux before 6.11 puts them, of LBA mostly no more than (7:0). */
 	LINUX_ERROR = 8,
 	LINUX_FLAGS = 16,
-	LINUX_SIZE = 20,
+	LINUX_LEAST = 18,
 	FIXED_UPPER_NONZERO = 0x60, /* of count and LBA */
 };
 
@@ -451,10 +458,12 @@ take_fixed_registers(const uint8_t *bytes, size_t n, const struct pl_sense *sens
 	bool aborted = sense->key == PL_SENSE_ABORTED;
 
 	if (n >= FIXED_SIZE && ((aborted && bytes[FIXED_ERROR + 1] & PL_ATA_STATUS_DRDY) ||
-				(sense->asc == 0x00 && sense->ascq == 0x1d)))
+				(sense->asc == 0x00 && sense->ascq == 0x1d))) {
 		decode_fixed_registers(bytes + FIXED_ERROR, bytes + FIXED_FLAGS, ret);
-	else if (n >= LINUX_SIZE && aborted && bytes[LINUX_ERROR + 1] & PL_ATA_STATUS_DRDY)
+	} else if (n >= LINUX_LEAST && aborted && bytes[LINUX_ERROR + 1] & PL_ATA_STATUS_DRDY) {
 		decode_fixed_registers(bytes + LINUX_ERROR, bytes + LINUX_FLAGS, ret);
+		ret->upper_known = false;
+	}
 }
 
 static void

@@ -6,13 +6,15 @@
  *        hardware erase DEVICE WAY       one of its erases, by its bit
  *        hardware hpa|dco DEVICE         have it removed
  *        hardware read-cd DEVICE LBA C2  a raw sector, to the standard output
- *        hardware format-unit DEVICE     SCSI FORMAT UNIT, which QEMU's disk never answers
+ *        hardware prepare DEVICE         SECURITY ERASE PREPARE, whatever IDENTIFY says of it
+ *        hardware read DEVICE            256 KiB twice, each within 8 seconds
  * A failure is "error CODE: MESSAGE; HINT", status 1.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "ata.h"
 #include "hardware.h"
 #include "scsi.h"
 
@@ -84,27 +86,48 @@ read_cd(const char *path, uint32_t lba, enum pl_cd_c2 c2)
 	return fwrite(sector, pl_cd_sector_size(c2), 1, stdout) != 1;
 }
 
+/* A transport that is used once, and a failure told. */
 static int
-format_unit(const char *path)
+send(const char *path, int (*run)(struct pl_transport *t))
 {
-	uint8_t list[4] = { 0 };
-	const struct pl_scsi_command c = {
-		.cdb = { 0x04, 0x10 },
-		.cdb_length = 6,
-		.direction = PL_DATA_OUT,
-		.data = list,
-		.length = sizeof list,
-		.timeout = 8000,
-	};
-	struct pl_scsi_reply reply;
 	struct pl_transport *t;
 	int r = pl_transport_open(path, &t, &err);
 
 	if (r < 0)
 		return failed();
-	r = pl_scsi_run(t, &c, "FORMAT UNIT", &reply, &err);
+	r = run(t);
 	pl_transport_close(t);
 	return r < 0 ? failed() : 0;
+}
+
+static int
+prepare(struct pl_transport *t)
+{
+	struct pl_ata_reply reply;
+
+	return pl_ata_run(t, &(struct pl_ata_command){ .command = 0xf3, .timeout = 8000 },
+			  "SECURITY ERASE PREPARE", &reply, &err);
+}
+
+static int
+read_slowly(struct pl_transport *t)
+{
+	static uint8_t data[256 << 10];
+	const struct pl_scsi_command c = {
+		.cdb = { 0x28, [7] = sizeof data / 512 >> 8 },
+		.cdb_length = 10,
+		.direction = PL_DATA_IN,
+		.data = data,
+		.length = sizeof data,
+		.timeout = 8000,
+	};
+	struct pl_scsi_reply reply;
+	int r = 0;
+
+	/* What a throttled drive lets pass at first is never the second one too. */
+	for (unsigned i = 0; i < 2 && r == 0; i++)
+		r = pl_scsi_run(t, &c, "READ (10)", &reply, &err);
+	return r;
 }
 
 int
@@ -116,8 +139,10 @@ main(int argc, char **argv)
 
 	if (strcmp(verb, "read-cd") == 0 && argc == 5)
 		return read_cd(argv[2], (uint32_t)atol(argv[3]), (enum pl_cd_c2)atoi(argv[4]));
-	if (strcmp(verb, "format-unit") == 0)
-		return format_unit(argv[2]);
+	if (strcmp(verb, "prepare") == 0)
+		return send(argv[2], prepare);
+	if (strcmp(verb, "read") == 0)
+		return send(argv[2], read_slowly);
 	if (!*verb || pl_hardware_open(argv[2], &hw, &err) < 0)
 		return *verb ? failed() : 2;
 	if (strcmp(verb, "look") == 0) {

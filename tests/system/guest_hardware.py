@@ -2,6 +2,7 @@
 """Runs in the PC of vm.py: what the library tells of the PC's drives and does to them, and what other programs tell.
 
 The folder that is named first gets `told`, {(drive, what): (exit status, output)}; then comes the helper program."""
+import contextlib
 import glob
 import os
 import pickle
@@ -12,7 +13,7 @@ import time
 MIB = 1 << 20
 # Drive: a part of its place in /sys, and the driver of its USB interface.
 PLACES = {"ahci": ("/ata1/", None), "nvme": ("/nvme/", None), "virtio": ("/block/vd", None), "scsi": ("/virtio", None),
-          "stick": ("/usb", "usb-storage"), "uas": ("/usb", "uas"), "cd": ("/block/sr", None)}
+          "stick": ("/usb", "usb-storage"), "uas": ("/usb", "uas"), "cd": ("/block/sr", None), "slow": ("/nothing", None)}
 OTHERS = {
     "ahci": {"hdparm": ["hdparm", "-I"]},
     "nvme": {"nvme": ["nvme", "id-ctrl", "-o", "json"], "nvme-ns": ["nvme", "id-ns", "-o", "json"], "smart": ["nvme", "smart-log", "-o", "json"]},
@@ -36,6 +37,9 @@ def usb_driver(where):
 
 def drive_of(at):
     where = os.path.realpath(at)
+    with contextlib.suppress(OSError), open(at + "/device/model") as f:
+        if f.read().strip() == "Slow":
+            return "slow"
     for name, (part, driver) in PLACES.items():
         if part in where and (driver is None or usb_driver(where) == driver) and ("/usb" in where) == (driver is not None):
             return name
@@ -67,10 +71,10 @@ def main():
     share, helper = sys.argv[1:3]
     told, found = {}, drives()
     for name, device in found.items():
-        if name is None:
+        if name in (None, "slow"):
             continue
         told[name, "look"] = run(helper, "look", device)
-        told[name, "lsblk"] = run("lsblk", "-dnbJ", "-o", "MODEL,SERIAL,REV,SIZE,ROTA", device)
+        told[name, "lsblk"] = run("lsblk", "-dnbJ", "-o", "VENDOR,MODEL,REV,SIZE,ROTA", device)
         for program, words in OTHERS.get(name, {}).items():
             told[name, program] = run(*words, device)
         if name in REFUSED:
@@ -78,7 +82,7 @@ def main():
         for how in REFUSED.get(name, []):
             told[name, how] = run(helper, "erase", device, str(how))
             told[name, how, "kept"] = not zeros(device)
-    for how in ("hpa", "dco"):
+    for how in ("hpa", "dco", "prepare"):
         told["ahci", how] = run(helper, how, found["ahci"])
     for c2 in (0, 1, 2):
         told["cd", f"c2 {c2}"] = run(helper, "read-cd", found["cd"], "20", str(c2))
@@ -87,8 +91,8 @@ def main():
     told["nvme", "zeros"] = zeros(found["nvme"])
     told["nvme", "look again"] = run(helper, "look", found["nvme"])
     began = time.monotonic()
-    told["scsi", "hangs"] = run(helper, "format-unit", found["scsi"], timeout=200)
-    told["scsi", "hung"] = time.monotonic() - began
+    told["slow", "read"] = run(helper, "read", found["slow"], timeout=200)
+    told["slow", "seconds"] = time.monotonic() - began
     with open(share + "/told", "wb") as f:
         pickle.dump(told, f)
 
