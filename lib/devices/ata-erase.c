@@ -176,12 +176,30 @@ erase_unit(struct pl_transport *t, bool enhanced, unsigned timeout, const struct
 			    : 0;
 }
 
+/* Whatever comes of the command, IDENTIFY knows whether there is a password now: *ret_has. */
+static int
+set_password(struct pl_transport *t, bool *ret_has, struct platter_error *err)
+{
+	struct pl_ata_identity id;
+	int r = send_password(t, SECURITY_SET_PASSWORD, "SECURITY SET PASSWORD", err);
+	int asked = pl_ata_identify(t, &id, r == 0 ? err : NULL);
+
+	*ret_has = asked < 0 || id.enabled;
+	if (r == 0 && asked < 0)
+		return asked;
+	if (r == 0 && !*ret_has)
+		return pl_fail(err, -EIO,
+			       "SECURITY SET PASSWORD: the drive took it, but has no password");
+	return r;
+}
+
 static int
 security_erase(struct pl_transport *t, bool enhanced, const struct pl_watch *watch,
 	       struct platter_error *err)
 {
 	struct pl_ata_identity id;
 	unsigned timeout;
+	bool has;
 	int r = pl_ata_identify(t, &id, err);
 
 	if (r == 0)
@@ -189,14 +207,9 @@ security_erase(struct pl_transport *t, bool enhanced, const struct pl_watch *wat
 	if (r < 0)
 		return r;
 	timeout = erase_timeout(enhanced ? id.enhanced_minutes : id.erase_minutes);
-	r = send_password(t, SECURITY_SET_PASSWORD, "SECURITY SET PASSWORD", err);
-	if (r < 0 && pl_ata_declined(r))
+	r = set_password(t, &has, err);
+	if (r < 0 && !has)
 		return r;
-	if (r == 0)
-		r = pl_ata_identify(t, &id, err);
-	if (r == 0 && !id.enabled)
-		return pl_fail(err, -EIO,
-			       "SECURITY SET PASSWORD: the drive took it, but has no password");
 	if (r == 0)
 		r = erase_unit(t, enhanced, timeout, watch, err);
 	if (r == -ECANCELED) {

@@ -227,7 +227,7 @@ ways_to_erase(const struct pl_ata_identity *id, const struct pl_ata_sanitize *st
 
 	if (id->security && !id->enabled && !id->locked && !id->frozen)
 		ways |= PL_ERASE_ATA_SECURITY | (id->enhanced ? PL_ERASE_ATA_SECURITY_ENHANCED : 0);
-	if (id->sanitize && !state->running && !state->frozen)
+	if (id->sanitize && !id->locked && !state->running && !state->frozen)
 		ways |= (id->sanitize_block ? PL_ERASE_ATA_SANITIZE_BLOCK : 0) |
 			(id->sanitize_crypto ? PL_ERASE_ATA_SANITIZE_CRYPTO : 0) |
 			(id->sanitize_overwrite ? PL_ERASE_ATA_SANITIZE_OVERWRITE : 0);
@@ -259,7 +259,7 @@ tell_identity(const struct pl_ata_identity *id, struct pl_hardware_info *info)
 	info->security_enabled = id->enabled;
 	info->security_locked = id->locked;
 	info->security_frozen = id->frozen;
-	info->encrypts = id->encrypts;
+	info->encrypts = id->encrypts || id->sanitize_crypto;
 }
 
 int

@@ -99,7 +99,11 @@ int pl_hardware_erase(struct pl_hardware *hw, enum pl_erase how,
 		      bool (*progress)(double fraction, void *closure), void *closure,
 		      struct platter_error *err);
 
-/* Make addressable what an HPA, and what a DCO, hides, until the next power cycle or for good. */
+/*
+ * Make addressable, for good, what an HPA, and what a DCO, hides; an HPA goes first.  IDENTIFY says
+ * afterwards whether it worked.  The kernel may know the old size until the drive is connected
+ * again.  Errors: -ENOTSUP (there is no such feature), -EIO (refused: the hint says what to do).
+ */
 int pl_hardware_remove_hpa(struct pl_hardware *hw, struct platter_error *err);
 int pl_hardware_remove_dco(struct pl_hardware *hw, struct platter_error *err);
 

@@ -530,10 +530,26 @@ sanitize(struct pl_transport *t, uint32_t dword, const struct pl_watch *watch,
 	}
 }
 
+/* Controllers may take, and not do, what they do not claim to have. */
+static int
+expect_way(struct pl_transport *t, enum pl_erase how, struct platter_error *err)
+{
+	struct controller c;
+	int r = read_controller(t, &c, err);
+
+	if (r < 0 || (format_ways(&c) | sanitize_ways(&c)) & how)
+		return r;
+	return pl_fail(err, -ENOTSUP, "the drive does not have %s", pl_erase_name(how));
+}
+
 int
 pl_nvme_erase(struct pl_transport *t, enum pl_erase how, const struct pl_watch *watch,
 	      struct platter_error *err)
 {
+	int r = expect_way(t, how, err);
+
+	if (r < 0)
+		return r;
 	switch (how) {
 	case PL_ERASE_NVME_FORMAT: return format(t, ERASE_USER_DATA, watch, err);
 	case PL_ERASE_NVME_FORMAT_CRYPTO: return format(t, ERASE_CRYPTO, watch, err);

@@ -344,6 +344,7 @@ look_at_disk(struct pl_transport *t, const struct pl_scsi_identity *id,
 	if (r < 0 && !pl_scsi_declined(r))
 		return r;
 	ret->erases |= running ? 0 : ways;
+	ret->encrypts = ways & PL_ERASE_SCSI_SANITIZE_CRYPTO;
 	ret->erase_reason = running ? "sanitizing" : NULL;
 	return pl_scsi_health(t, ret, err);
 }

@@ -761,8 +761,36 @@ TEST(password_that_is_not_set_is_noticed)
 	identifies_with(f, block, SUPPORTED);
 	wants_password(f, SET_PASSWORD, "00 00");
 	gives_registers(f, 0x51, 0x04, 0, 0);
+	identifies_with(f, block, SUPPORTED);
 	erase_fails(f, PL_ERASE_ATA_SECURITY, -EIO, "SECURITY SET PASSWORD: the drive refused it",
 		    "");
+}
+
+/* The adapter failed after the drive had got the command. */
+TEST(password_that_is_set_although_the_command_failed_is_taken_off)
+{
+	struct fake *f = fresh();
+	uint8_t block[PL_ATA_BLOCK];
+
+	make_hdd(block);
+	identifies_with(f, block, SUPPORTED);
+	wants_password(f, SET_PASSWORD, "00 00");
+	f->steps[f->nr - 1].host_status = 7;
+	identifies_with(f, block, SUPPORTED | ENABLED);
+	takes_password_off(f, block);
+	erase_fails(f, PL_ERASE_ATA_SECURITY, -EIO, "the host adapter failed",
+		    "was taken off again");
+	/* And one that cannot even be asked afterwards. */
+	f = fresh();
+	identifies_with(f, block, SUPPORTED);
+	wants_password(f, SET_PASSWORD, "00 00");
+	f->steps[f->nr - 1].host_status = 3;
+	want_cdb(f, IDENTIFY, PL_DATA_IN);
+	f->steps[f->nr - 1].host_status = 3;
+	wants_password(f, DISABLE, "00 00");
+	f->steps[f->nr - 1].host_status = 3;
+	erase_fails(f, PL_ERASE_ATA_SECURITY, -ETIMEDOUT, "SECURITY SET PASSWORD",
+		    "--security-unlock platter");
 }
 
 TEST(drives_that_may_not_be_erased_are_not_touched)

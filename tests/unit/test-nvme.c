@@ -93,6 +93,18 @@ identifies_controller(struct fake *f, const uint8_t *id)
 	gives_data(f, id, 4096);
 }
 
+/* Erasing begins with looking whether the controller has it. */
+static struct fake *
+erasing(void)
+{
+	struct fake *f = fresh();
+	uint8_t id[4096];
+
+	make_controller(id);
+	identifies_controller(f, id);
+	return f;
+}
+
 static void
 identifies_namespace(struct fake *f, const uint8_t *id)
 {
@@ -310,7 +322,7 @@ TEST(format_keeps_everything_but_the_data)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct fake *f = fresh();
+		struct fake *f = erasing();
 		uint8_t id[4096];
 
 		make_namespace(id);
@@ -327,7 +339,7 @@ TEST(format_keeps_everything_but_the_data)
 /* NVM Express 2.0 has up to 64 formats: the upper bits of the index are apart from the lower. */
 TEST(format_beyond_the_sixteenth)
 {
-	struct fake *f = fresh();
+	struct fake *f = erasing();
 	uint8_t id[4096];
 
 	make_namespace(id);
@@ -345,7 +357,7 @@ TEST(format_beyond_the_sixteenth)
 static void
 format_fails(int status, int code, const char *message)
 {
-	struct fake *f = fresh();
+	struct fake *f = erasing();
 	uint8_t id[4096];
 
 	make_namespace(id);
@@ -371,7 +383,7 @@ TEST(failures_of_format)
 
 TEST(format_that_changes_the_size_is_noticed)
 {
-	struct fake *f = fresh();
+	struct fake *f = erasing();
 	uint8_t id[4096];
 
 	make_namespace(id);
@@ -415,7 +427,7 @@ TEST(sanitize_is_asked_until_it_is_done)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct fake *f = fresh();
+		struct fake *f = erasing();
 		struct seen seen = { 0 };
 		struct pl_watch watch = { count, &seen };
 
@@ -432,7 +444,7 @@ TEST(sanitize_is_asked_until_it_is_done)
 
 TEST(sanitize_that_fails_says_so_and_leaves_failure_mode)
 {
-	struct fake *f = fresh();
+	struct fake *f = erasing();
 
 	want_nvme(f, 0x84, 0, 0x0a, 0);
 	tells_sanitize(f, 0x2000, 2, 0x0a);
@@ -445,23 +457,40 @@ TEST(sanitize_that_fails_says_so_and_leaves_failure_mode)
 
 TEST(sanitize_that_is_not_what_was_asked_for)
 {
-	struct fake *f = fresh();
+	struct fake *f = erasing();
 
 	want_nvme(f, 0x84, 0, 0x0c, 0);
 	tells_sanitize(f, 0xffff, 1, 0x0a);
 	expect_error(pl_nvme_erase(f->transport, PL_ERASE_NVME_SANITIZE_CRYPTO, &nobody, &err),
 		     -EIO, "another operation (0xa, not 0xc)", "");
 	finish(f);
-	f = fresh();
+	f = erasing();
 	want_nvme(f, 0x84, 0, 0x0c, 0);
 	tells_sanitize(f, 0xffff, 0, 0);
 	expect_error(pl_nvme_erase(f->transport, PL_ERASE_NVME_SANITIZE_CRYPTO, &nobody, &err),
 		     -EIO, "did nothing", "");
 	finish(f);
-	f = fresh();
+	f = erasing();
 	want_nvme(f, 0x84, 0, 0x0c, 0);
 	gives_result(f, 0x4001);
 	expect_error(pl_nvme_erase(f->transport, PL_ERASE_NVME_SANITIZE_CRYPTO, &nobody, &err),
 		     -ENOTSUP, "SANITIZE: the drive does not know it", "");
+	finish(f);
+}
+
+TEST(ways_that_a_controller_does_not_claim_are_not_tried)
+{
+	struct fake *f = fresh();
+	uint8_t id[4096];
+
+	make_controller(id);
+	id[524] = 0;
+	put_le32(id + 328, 0x00000004);
+	identifies_controller(f, id);
+	expect_error(pl_nvme_erase(f->transport, PL_ERASE_NVME_FORMAT_CRYPTO, &nobody, &err),
+		     -ENOTSUP, "does not have NVMe FORMAT NVM, cryptographic erase", "");
+	identifies_controller(f, id);
+	expect_error(pl_nvme_erase(f->transport, PL_ERASE_NVME_SANITIZE_BLOCK, &nobody, &err),
+		     -ENOTSUP, "does not have NVMe SANITIZE, block erase", "");
 	finish(f);
 }
