@@ -159,8 +159,10 @@ tell(const struct arguments *args, const struct platter_drive_info *info,
 	json_print(answer, stdout);
 }
 
+/* `identity`: of a file or device that stands for a drive, else NULL. */
 static int
-burn(const struct arguments *args, struct platter_disk *image, struct platter_drive *drive)
+burn(const struct arguments *args, struct platter_disk *image, struct platter_drive *drive,
+     const struct platter_identity *identity)
 {
 	const struct platter_drive_info *info = platter_drive_info(drive);
 	struct platter_error err = PLATTER_ERROR_INIT;
@@ -172,12 +174,13 @@ burn(const struct arguments *args, struct platter_disk *image, struct platter_dr
 
 	if (status != STATUS_DONE)
 		return status;
+	options.identity = identity;
 	if (platter_burn_check(image, drive, &options, &lost, &err) < 0)
 		return report(args, &err, "cannot burn to '%s'", info->address);
 	if (lost >= 0 && (!args->option[OPT_QUIET].given || !args->option[OPT_YES].given))
 		show_lost(drive, lost);
 	if (lost >= 0)
-		status = ask_to_overwrite(args, args->operands[0], info->address);
+		status = ask_to_overwrite(args, args->operands[0], info->address, identity);
 	if (status != STATUS_DONE)
 		return status;
 	progress_start(&progress, args);
@@ -187,6 +190,22 @@ burn(const struct arguments *args, struct platter_disk *image, struct platter_dr
 		return report(args, &err, "cannot burn to '%s'", info->address);
 	tell(args, info, &result);
 	return result.bad ? STATUS_BAD_SECTORS : STATUS_DONE;
+}
+
+static int
+burn_with(const struct arguments *args, struct platter_disk *image, struct platter_drive *drive)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+	struct platter_identity *identity = NULL;
+	int status;
+
+	/* A drive is kept while the question stands; what a file's name means can change. */
+	if (platter_drive_info(drive)->is_file &&
+	    platter_identity_take(address_of(args), &identity, &err) < 0)
+		return report(args, &err, "cannot burn to '%s'", address_of(args));
+	status = burn(args, image, drive, identity);
+	platter_identity_free(identity);
+	return status;
 }
 
 int
@@ -202,7 +221,7 @@ command_burn(const struct arguments *args)
 	if (platter_drive_open(address_of(args), &drive, &err) < 0) {
 		status = report(args, &err, "cannot burn to '%s'", address_of(args));
 	} else {
-		status = burn(args, image, drive);
+		status = burn_with(args, image, drive);
 		platter_drive_close(drive, args->option[OPT_EJECT].given);
 	}
 	platter_close(image);

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include <platter/describe.h>
+#include <platter/device.h>
 #include <platter/drive.h>
 
 #include "options.h"
@@ -85,10 +86,12 @@ int report_create_stopped(const struct arguments *args, const char *target,
 			  struct platter_error *err);
 
 /*
- * What would be lost was shown: ask whether to go on, unless --yes says so.  `source` "-": standard
- * input is taken.  Returns STATUS_DONE if the user agreed.
+ * What would be lost was shown: ask whether to go on, unless --yes says so.  Of a device the word
+ * that is its identity has to be typed; `identity` NULL, and a file: "yes" will do.  `source` "-":
+ * standard input is taken.  Returns STATUS_DONE if the user agreed.
  */
-int ask_to_overwrite(const struct arguments *args, const char *source, const char *target);
+int ask_to_overwrite(const struct arguments *args, const char *source, const char *target,
+		     const struct platter_identity *identity);
 
 /* "DVD+RW, blank, 4.4 GiB free": the disc in a drive; to be freed. */
 char *disc_text(const struct platter_drive_disc *disc);

@@ -93,10 +93,51 @@ show_target(const char *target)
 	platter_close(disk);
 }
 
-int
-ask_to_overwrite(const struct arguments *args, const char *source, const char *target)
+/* The question, and the answer that agrees. */
+static const char *
+ask_for_word(const struct platter_identity *identity)
 {
-	char answer[16] = "";
+	enum platter_word_kind kind = PLATTER_WORD_NONE;
+	const char *word = identity ? platter_identity_word(identity, &kind) : "";
+
+	switch (kind) {
+	case PLATTER_WORD_SERIAL:
+		fprintf(stderr, "Type its serial number, %s, to overwrite it: ", word);
+		break;
+	case PLATTER_WORD_MODEL:
+		fprintf(stderr, "Type its model, %s, to overwrite it: ", word);
+		break;
+	case PLATTER_WORD_PATH:
+		fprintf(stderr, "Type its name, %s, to overwrite it: ", word);
+		break;
+	case PLATTER_WORD_NONE: fprintf(stderr, "Type 'yes' to overwrite it: "); return "yes";
+	}
+	return word;
+}
+
+/* A line of standard input without the blanks around it; false: there is none, or too long a one. */
+static bool
+read_answer(char *answer, size_t n)
+{
+	char *start;
+	size_t length;
+
+	if (!fgets(answer, (int)n, stdin) || !strchr(answer, '\n'))
+		return false;
+	start = answer + strspn(answer, " \t");
+	for (length = strcspn(start, "\n"); length && strchr(" \t", start[length - 1]); length--)
+		;
+	memmove(answer, start, length);
+	answer[length] = '\0';
+	return true;
+}
+
+int
+ask_to_overwrite(const struct arguments *args, const char *source, const char *target,
+		 const struct platter_identity *identity)
+{
+	const char *word;
+	char answer[1024];
 
 	if (args->option[OPT_YES].given)
 		return STATUS_DONE;
@@ -105,8 +146,9 @@ ask_to_overwrite(const struct arguments *args, const char *source, const char *t
 				    "nobody can be asked whether '%s' may be overwritten; "
 				    "--yes says so",
 				    target);
-	fprintf(stderr, "Type 'yes' to overwrite it: ");
-	if (fgets(answer, sizeof answer, stdin) && !strcmp(answer, "yes\n"))
+	word = ask_for_word(identity);
+	if (read_answer(answer, sizeof answer) &&
+	    (!strcmp(answer, word) || (!strcmp(word, "yes") && !strcmp(answer, "y"))))
 		return STATUS_DONE;
 	say(stderr, "platter: nothing was written to '%s'", target);
 	return STATUS_FAILED;
@@ -114,11 +156,12 @@ ask_to_overwrite(const struct arguments *args, const char *source, const char *t
 
 /* Returns STATUS_DONE if the target may be overwritten. */
 static int
-ask(const struct arguments *args, const char *source, const char *target)
+ask(const struct arguments *args, const char *source, const char *target,
+    const struct platter_identity *identity)
 {
 	if (!args->option[OPT_QUIET].given || !args->option[OPT_YES].given)
 		show_target(target);
-	return ask_to_overwrite(args, source, target);
+	return ask_to_overwrite(args, source, target, identity);
 }
 
 static void
@@ -150,8 +193,10 @@ report_stopped(const struct arguments *args, struct platter_error *err)
 	return report_kept(args, err, context, NULL, command);
 }
 
+/* The target is known: ask, and write what is there if nobody changed it meanwhile. */
 static int
-restore(const struct arguments *args, struct platter_disk *source)
+restore(const struct arguments *args, struct platter_disk *source,
+	const struct platter_identity *identity)
 {
 	struct platter_restore_options options = {
 		.size = sizeof options,
@@ -161,6 +206,7 @@ restore(const struct arguments *args, struct platter_disk *source)
 		.resume = args->option[OPT_RESUME].given,
 		.hashes = args->option[OPT_HASH].text,
 		.threads = (unsigned)args->option[OPT_THREADS].number,
+		.identity = identity,
 	};
 	const char *target = args->operands[1];
 	struct platter_error err = PLATTER_ERROR_INIT;
@@ -170,7 +216,7 @@ restore(const struct arguments *args, struct platter_disk *source)
 
 	if (platter_restore_check(source, target, &options, &err) < 0)
 		return report(args, &err, "cannot restore to '%s'", target);
-	status = ask(args, args->operands[0], target);
+	status = ask(args, args->operands[0], target, identity);
 	if (status != STATUS_DONE)
 		return status;
 	progress_start(&progress, args);
@@ -185,12 +231,19 @@ restore(const struct arguments *args, struct platter_disk *source)
 int
 command_restore(const struct arguments *args)
 {
+	struct platter_error err = PLATTER_ERROR_INIT;
+	struct platter_identity *identity;
 	struct platter_disk *source;
 	int status;
 
 	if (open_operand(args, args->operands[0], &source) < 0)
 		return STATUS_FAILED;
-	status = restore(args, source);
+	if (platter_device_check(args->operands[1], &identity, &err) < 0) {
+		status = report(args, &err, "cannot restore to '%s'", args->operands[1]);
+	} else {
+		status = restore(args, source, identity);
+		platter_identity_free(identity);
+	}
 	platter_close(source);
 	return status;
 }

@@ -136,6 +136,8 @@ struct platter_burn_options {
 	bool close;               /* close a disc to which nothing more is written */
 	bool format;              /* format a rewritable disc first */
 	enum platter_blank blank; /* before that, or alone */
+	/* What a "stdio:PATH" was when somebody was asked, as in platter_restore_options. */
+	const struct platter_identity *identity;
 };
 
 struct platter_burn_result {
@@ -163,7 +165,8 @@ PLATTER_API int platter_burn_check(struct platter_disk *image, struct platter_dr
 /*
  * Burn it, after the checks of platter_burn_check().  The image is read ahead, so that the drive's
  * buffer does not run dry.  Cancelled, the drive is idle when this returns.  `ret` may be NULL.
- * Errors: those of the check; -EIO, -EUCLEAN, -ECANCELED, -ENOMEM; -EILSEQ from `verify`.
+ * Errors: those of the check; -EIO, -EUCLEAN, -ECANCELED, -ENOMEM; -EILSEQ from `verify`; -ENODEV:
+ * it is not options->identity any more.
  */
 PLATTER_API int platter_burn(struct platter_disk *image, struct platter_drive *drive,
 			     const struct platter_burn_options *options,

@@ -10,6 +10,7 @@
 #ifndef PLATTER_JOB_H
 #define PLATTER_JOB_H
 
+#include <platter/device.h>
 #include <platter/disk.h>
 #include <platter/progress.h>
 
@@ -176,14 +177,20 @@ struct platter_restore_options {
 	bool resume; /* skip what the target already holds */
 	const char *hashes;
 	unsigned threads;
+	/*
+	 * What the target was when somebody was asked whether it may be overwritten, see
+	 * platter/device.h: another is refused.  NULL: nobody was.
+	 */
+	const struct platter_identity *identity;
 };
 
 /*
  * Answer whether `target` (the path of a device or of an existing image) may be
  * overwritten with `source`: refused when it is too small, read-only, mounted,
  * used as swap or by another device, or part of the source; or when its sectors are not
- * those that the source's GPT counts in, unless options->no_gpt_fix.  Nothing is written.
- * Errors: -ENOSPC, -EROFS, -EBUSY, -EINVAL, -ENOENT, -EACCES.
+ * those that the source's GPT counts in, unless options->no_gpt_fix; or when it is another than
+ * options->identity.  Nothing is written.
+ * Errors: -ENOSPC, -EROFS, -EBUSY, -EINVAL, -ENOENT, -EACCES, -ENODEV.
  */
 PLATTER_API int platter_restore_check(struct platter_disk *source, const char *target,
 				      const struct platter_restore_options *options,

@@ -6,6 +6,7 @@
  * platter/disk.h	open a place; read, write and map it (start here)
  * platter/describe.h	what it is, layer by layer
  * platter/disc.h	sessions and tracks of optical discs
+ * platter/device.h	block devices, and what keeps them from being overwritten by mistake
  * platter/drive.h	optical drives: what is in them, burning and reading discs
  * platter/job.h	create, measure, restore, verify, compare
  * platter/change.h	images changed in place: resize, snapshots, repair, chains
@@ -23,6 +24,7 @@
 #include <platter/author.h>
 #include <platter/change.h>
 #include <platter/describe.h>
+#include <platter/device.h>
 #include <platter/disc.h>
 #include <platter/disk.h>
 #include <platter/drive.h>

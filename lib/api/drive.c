@@ -9,6 +9,7 @@
 #include "burn.h"
 #include "create.h"
 #include "guard.h"
+#include "identity.h"
 #include "progress.h"
 
 struct platter_drive {
@@ -192,6 +193,9 @@ platter_burn(struct platter_disk *image, struct platter_drive *drive,
 	if (!drive)
 		return pl_invalid(err, "no drive to burn with");
 	r = check_source(image, drive, options, &o, err);
+	if (r == 0 && o.identity)
+		r = pl_identity_check_path(&o.identity->identity,
+					   pl_drive_path(drive->drive->info.address), err);
 	if (r < 0)
 		return r;
 	r = pl_burn(image ? image->place->disk : NULL, drive->drive, &o, progress, &result, err);

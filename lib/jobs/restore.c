@@ -14,6 +14,7 @@
 #include "facts.h"
 #include "guard.h"
 #include "hash.h"
+#include "identity.h"
 #include "scheme.h"
 #include "storage.h"
 
@@ -87,8 +88,8 @@ check_sectors(struct pl_disk *source, struct pl_disk *target, bool device,
 }
 
 static int
-open_target(struct pl_place *source, const char *target, bool check_gpt, struct pl_place **ret,
-	    struct platter_error *err)
+open_target(struct pl_place *source, const char *target, const struct platter_restore_options *o,
+	    struct pl_place **ret, struct platter_error *err)
 {
 	struct pl_place *place = NULL;
 	struct stat st;
@@ -103,15 +104,18 @@ open_target(struct pl_place *source, const char *target, bool check_gpt, struct 
 				  PLATTER_OPEN_WRITE | PLATTER_OPEN_EXCLUSIVE, &place, err);
 	if (r < 0)
 		return r;
+	if (o->identity)
+		r = pl_identity_check(&o->identity->identity, place->storage, err);
 	/* A raw image is filled, not enlarged: a stream's size is known only at its end. */
 	place->disk->growable = false;
-	if (!place->disk->writable) {
+	if (r == 0 && !place->disk->writable) {
 		r = pl_fail(err, -EROFS, "'%s' cannot be written", target);
-	} else if (source->disk->size != UINT64_MAX && source->disk->size > place->disk->size) {
+	} else if (r == 0 && source->disk->size != UINT64_MAX &&
+		   source->disk->size > place->disk->size) {
 		r = pl_fail(err, -ENOSPC,
 			    "'%s' is too small: it has %" PRIu64 " bytes, the source %" PRIu64,
 			    target, place->disk->size, source->disk->size);
-	} else if (check_gpt) {
+	} else if (r == 0 && !o->no_gpt_fix) {
 		r = check_sectors(source->disk, place->disk, pl_storage_is_device(place->storage),
 				  err);
 	}
@@ -127,7 +131,7 @@ pl_restore_check(struct pl_place *source, const char *target,
 		 const struct platter_restore_options *options, struct platter_error *err)
 {
 	struct pl_place *place;
-	int r = open_target(source, target, !options->no_gpt_fix, &place, err);
+	int r = open_target(source, target, options, &place, err);
 
 	if (r == 0)
 		pl_place_close(place);
@@ -235,7 +239,7 @@ pl_restore(struct pl_place *source, const char *target,
 	   struct platter_copy_result *ret, struct platter_error *err)
 {
 	struct pl_place *place;
-	int r = open_target(source, target, !options->no_gpt_fix, &place, err);
+	int r = open_target(source, target, options, &place, err);
 
 	if (r < 0)
 		return r;

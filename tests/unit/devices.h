@@ -69,7 +69,7 @@ loop_on(const char *file, const char *options)
 }
 
 /* Mount `device` on a new folder; its name is good until the test program ends. */
-static const char *
+__attribute__((unused)) static const char *
 mount_on(const char *device)
 {
 	static char folders[8][64];
