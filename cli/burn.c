@@ -199,9 +199,12 @@ burn_with(const struct arguments *args, struct platter_disk *image, struct platt
 	struct platter_identity *identity = NULL;
 	int status;
 
-	/* A drive is kept while the question stands; what a file's name means can change. */
+	/*
+	 * A drive is kept while the question stands; what a file's name means can change.  One that
+	 * is still to be made holds nothing to be asked about.
+	 */
 	if (platter_drive_info(drive)->is_file &&
-	    platter_identity_take(address_of(args), &identity, &err) < 0)
+	    platter_identity_take(address_of(args), &identity, &err) < 0 && err.code != -ENOENT)
 		return report(args, &err, "cannot burn to '%s'", address_of(args));
 	status = burn(args, image, drive, identity);
 	platter_identity_free(identity);
