@@ -62,6 +62,22 @@ void say_what_is_on_it(FILE *to, const struct platter_description *d);
 /* `license`: with the text of a licence agreement. */
 json_t *json_description(const struct platter_description *d, bool license);
 
+/* Parts of it: partition tables, an entry of one, contents of a disk or partition. */
+json_t *json_tables(const struct platter_description *d);
+json_t *json_partition(const struct platter_partition *p);
+json_t *json_contents(const struct platter_content *contents, size_t nr);
+
+/*
+ * Block devices: all of them, or those at `paths` with what stands on them.  As a tree for people,
+ * without optical drives; their paths alone; or an array for `--json`.
+ */
+void say_devices(const struct platter_device_list *list, const char *const *paths, size_t nr);
+void print_device_paths(const struct platter_device_list *list, const char *const *paths,
+			size_t nr);
+json_t *json_devices(const struct platter_device_list *list, const char *const *paths, size_t nr);
+/* What the kernel shows of the disc in an optical drive. */
+void say_disc_contents(const struct platter_device_list *list, const char *address);
+
 /* The snapshots that an image holds: a table for people, or for `--json`. */
 void print_snapshots(const struct platter_description *d, const char *indent);
 json_t *json_snapshots(const struct platter_description *d);

@@ -15,8 +15,6 @@ json_warnings(const struct platter_facts *facts)
 	return array;
 }
 
-static json_t *json_contents(const struct platter_content *contents, size_t nr);
-
 static json_t *
 json_logical(const struct platter_logical_volume *v)
 {
@@ -59,7 +57,7 @@ json_content(const struct platter_content *c)
 	return one;
 }
 
-static json_t *
+json_t *
 json_contents(const struct platter_content *contents, size_t nr)
 {
 	json_t *array = json_array();
@@ -69,7 +67,7 @@ json_contents(const struct platter_content *contents, size_t nr)
 	return array;
 }
 
-static json_t *
+json_t *
 json_partition(const struct platter_partition *p)
 {
 	static const char *const roles[] = { "partition", "extended", "logical", "meta", "free" };
@@ -239,12 +237,20 @@ json_disc(const struct platter_disc *d)
 }
 
 json_t *
-json_description(const struct platter_description *d, bool license)
+json_tables(const struct platter_description *d)
 {
-	json_t *one = json_object(), *tables = json_array();
+	json_t *tables = json_array();
 
 	for (size_t i = 0; i < d->nr_tables; i++)
 		json_array_append_new(tables, json_table(&d->tables[i]));
+	return tables;
+}
+
+json_t *
+json_description(const struct platter_description *d, bool license)
+{
+	json_t *one = json_object();
+
 	json_put(one, "place", json_text(d->place));
 	json_put(one, "format", json_null());
 	for (size_t i = 0; i < d->nr_layers; i++)
@@ -258,7 +264,7 @@ json_description(const struct platter_description *d, bool license)
 	json_put(one, "chain", json_layers(d->chain, d->nr_chain, license));
 	json_put(one, "snapshots", json_snapshots(d));
 	json_put(one, "disc", json_disc(d->disc));
-	json_put(one, "tables", tables);
+	json_put(one, "tables", json_tables(d));
 	json_put(one, "contents", json_contents(d->contents, d->nr_contents));
 	return one;
 }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * list.c - platter list: the drives of this computer, a section for each kind of them
+ * list.c - platter list: the block devices and optical drives of this computer
  */
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <linux/major.h>
 
 #include "commands.h"
 #include "output.h"
@@ -161,37 +164,133 @@ json_drive(const struct platter_drive_info *drive)
 	return one;
 }
 
-static void
-tell(const struct arguments *args, const struct platter_drive_list *list)
-{
-	json_t *answer, *optical;
+/* What the command line names, sorted by what is asked about it. */
+struct named {
+	const char **drives, **devices;
+	size_t nr_drives, nr_devices;
+};
 
-	if (args->json) {
-		answer = json_answer(args);
-		optical = json_array();
-		for (size_t i = 0; i < list->nr_drives; i++)
-			json_array_append_new(optical, json_drive(&list->drives[i]));
-		json_put(answer, "optical", optical);
-		json_print(answer, stdout);
-		return;
+/* Optical drives, also files that behave like one, and what is neither: that has its error there. */
+static bool
+is_drive(const char *operand)
+{
+	struct stat st;
+
+	if (!strncmp(operand, "stdio:", 6))
+		return true;
+	return stat(operand, &st) == 0 &&
+	       !(S_ISBLK(st.st_mode) && major(st.st_rdev) != SCSI_CDROM_MAJOR);
+}
+
+static void
+sort_operands(const struct arguments *args, struct named *ret)
+{
+	ret->drives = grown(NULL, args->nr_operands + 1, sizeof *ret->drives);
+	ret->devices = grown(NULL, args->nr_operands + 1, sizeof *ret->devices);
+	ret->nr_drives = ret->nr_devices = 0;
+	for (size_t i = 0; i < args->nr_operands; i++) {
+		const char *operand = args->operands[i];
+
+		if (is_drive(operand))
+			ret->drives[ret->nr_drives++] = operand;
+		else
+			ret->devices[ret->nr_devices++] = operand;
 	}
-	if (!list->nr_drives)
-		say(stdout, "There is no optical drive.");
-	else
+}
+
+/* What was found; NULL: it was not asked for. */
+struct found {
+	struct platter_drive_list *drives;
+	struct platter_device_list *devices;
+};
+
+static void
+tell_json(const struct arguments *args, const struct named *named, const struct found *found)
+{
+	json_t *answer = json_answer(args), *optical = json_array();
+
+	for (size_t i = 0; found->drives && i < found->drives->nr_drives; i++)
+		json_array_append_new(optical, json_drive(&found->drives->drives[i]));
+	json_put(answer, "devices",
+		 found->devices ? json_devices(found->devices, named->devices, named->nr_devices)
+				: json_array());
+	json_put(answer, "optical", optical);
+	json_print(answer, stdout);
+}
+
+static void
+tell(const struct named *named, const struct found *found)
+{
+	if (found->devices)
+		say_devices(found->devices, named->devices, named->nr_devices);
+	if (!found->drives)
+		return;
+	if (found->devices)
+		putchar('\n');
+	if (found->drives->nr_drives)
 		say(stdout, "Optical drives:");
-	for (size_t i = 0; i < list->nr_drives; i++)
-		say_drive(&list->drives[i]);
+	else
+		say(stdout, "There is no optical drive.");
+	for (size_t i = 0; i < found->drives->nr_drives; i++) {
+		say_drive(&found->drives->drives[i]);
+		if (found->devices)
+			say_disc_contents(found->devices, found->drives->drives[i].address);
+	}
+}
+
+static void
+print_paths(const struct named *named, const struct found *found)
+{
+	if (found->devices)
+		print_device_paths(found->devices, named->devices, named->nr_devices);
+	/* Without operands, the drives are among the devices. */
+	for (size_t i = 0; named->nr_drives && i < found->drives->nr_drives; i++)
+		say(stdout, "%s", found->drives->drives[i].address);
+}
+
+/* Devices first: asking an optical drive takes it for oneself. */
+static int
+find(const struct arguments *args, const struct named *named, struct found *ret)
+{
+	struct platter_device_list_options options = {
+		.size = sizeof options,
+		.no_contents = args->option[OPT_QUIET].given && !args->json,
+		.no_health = args->option[OPT_QUIET].given && !args->json,
+	};
+	struct platter_error err = PLATTER_ERROR_INIT;
+	bool all = !args->nr_operands;
+
+	if ((all || named->nr_devices) && platter_device_list(named->devices, named->nr_devices,
+							      &options, &ret->devices, &err) < 0)
+		return report(args, &err, "cannot list the devices");
+	if (all && options.no_contents)
+		return STATUS_DONE;
+	if ((all || named->nr_drives) &&
+	    platter_drive_list(named->drives, named->nr_drives, &ret->drives, &err) < 0)
+		return report(args, &err, "cannot list the drives");
+	return STATUS_DONE;
 }
 
 int
 command_list(const struct arguments *args)
 {
-	struct platter_error err = PLATTER_ERROR_INIT;
-	struct platter_drive_list *list;
+	struct found found = { NULL, NULL };
+	struct named named;
+	int status;
 
-	if (platter_drive_list(args->operands, args->nr_operands, &list, &err) < 0)
-		return report(args, &err, "cannot list the drives");
-	tell(args, list);
-	platter_drive_list_free(list);
-	return STATUS_DONE;
+	sort_operands(args, &named);
+	status = find(args, &named, &found);
+	if (status != STATUS_DONE)
+		;
+	else if (args->json)
+		tell_json(args, &named, &found);
+	else if (args->option[OPT_QUIET].given)
+		print_paths(&named, &found);
+	else
+		tell(&named, &found);
+	platter_device_list_free(found.devices);
+	platter_drive_list_free(found.drives);
+	free(named.drives);
+	free(named.devices);
+	return status;
 }

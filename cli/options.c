@@ -292,10 +292,13 @@ const struct verb verb_table[] = {
 	{ "clone", "SOURCE TARGET", 2, 2, "copy a disk to another disk or to a file",
 	  "To a device it is restore; to a file it is create, with the format the name says.\n",
 	  "  platter clone --wipe-rest /dev/sda /dev/sdb\n", clone_options },
-	{ "list", "[DRIVE...]", 0, UINT32_MAX, "say what drives there are, and what is in them",
-	  "Without a DRIVE all optical drives.  A file that behaves like a drive is stdio:PATH.\n",
+	{ "list", "[DEVICE...]", 0, UINT32_MAX, "say what drives there are, and what is on them",
+	  "Without a DEVICE all block devices and optical drives: physical ones apart from "
+	  "images,\n"
+	  "each with its partitions and what stands on them.  A file that behaves like an optical\n"
+	  "drive is stdio:PATH.  --quiet prints paths alone.\n",
 	  "  platter list\n"
-	  "  platter list --json stdio:disc.img\n",
+	  "  platter list --json /dev/sda stdio:disc.img\n",
 	  list_options },
 	{ "burn", "[IMAGE] DRIVE", 1, 2, "write an image to an optical disc",
 	  "IMAGE is any PLACE.  What is on the disc is shown, and lost only when you have agreed.\n"

@@ -5,14 +5,22 @@
 #include <sys/stat.h>
 
 #include "api.h"
+#include "devices.h"
 #include "drive.h"
 #include "guard.h"
 #include "identity.h"
+#include "inventory.h"
 
 /* The list that is handed out, and what it is made of. */
 struct uses {
 	struct platter_device_uses public;
 	struct pl_users found;
+};
+
+struct list {
+	struct platter_device_list public;
+	struct pl_inventory inventory;
+	struct pl_survey *survey;
 };
 
 /*
@@ -44,6 +52,99 @@ path_of_place(const char *place, char **ret, struct platter_error *err)
 		return pl_fail_errno(err, -ENOENT, "find '%s'", place);
 	*ret = PL_STEAL(path);
 	return 0;
+}
+
+/* A device, and what stands on it. */
+static void
+want(const struct pl_inventory *inventory, size_t index, bool *wanted)
+{
+	const struct platter_device *d = &inventory->list[index];
+
+	if (wanted[index])
+		return;
+	wanted[index] = true;
+	for (size_t i = 0; i < d->nr_children; i++)
+		want(inventory, d->children[i], wanted);
+}
+
+static int
+want_path(const struct pl_inventory *inventory, const char *path, bool *wanted,
+	  struct platter_error *err)
+{
+	struct stat st;
+	size_t index;
+
+	if (stat(path, &st) < 0)
+		return pl_fail_errno(err, -errno, "find '%s'", path);
+	index = S_ISBLK(st.st_mode) ? pl_blocks_by_number(inventory->blocks, st.st_rdev)
+				    : PL_NO_BLOCK;
+	if (index == PL_NO_BLOCK)
+		return pl_fail(err, -ENOTBLK, "'%s' is no block device", path);
+	want(inventory, index, wanted);
+	/* The table of its disk tells of a partition. */
+	if (inventory->blocks->list[index].disk != PL_NO_BLOCK)
+		wanted[inventory->blocks->list[index].disk] = true;
+	return 0;
+}
+
+static int
+survey(struct list *l, const char *const *paths, size_t nr_paths,
+       const struct platter_device_list_options *o, struct platter_error *err)
+{
+	size_t nr = l->inventory.blocks->nr;
+	PL_AUTOFREE bool *wanted = calloc(nr + 1, sizeof *wanted);
+	int r = wanted ? 0 : pl_no_memory(err);
+
+	for (size_t i = 0; i < nr_paths && r == 0; i++)
+		r = want_path(&l->inventory, paths[i], wanted, err);
+	for (size_t i = 0; i < nr && r == 0 && !nr_paths; i++)
+		wanted[i] = true;
+	return r < 0 ? r : pl_survey_devices(&l->inventory, wanted, o, &l->survey, err);
+}
+
+int
+platter_device_list(const char *const *paths, size_t nr_paths,
+		    const struct platter_device_list_options *options,
+		    struct platter_device_list **ret, struct platter_error *err)
+{
+	struct platter_device_list_options o;
+	struct list *l;
+	int r;
+
+	if (!ret || (nr_paths && !paths))
+		return pl_invalid(err, "no list to fill in");
+	r = pl_api_options(&o, sizeof o, options, err);
+	if (r < 0)
+		return r;
+	l = calloc(1, sizeof *l);
+	if (!l)
+		return pl_no_memory(err);
+	r = pl_inventory_read("", &l->inventory, err);
+	if (r == 0)
+		r = survey(l, paths, nr_paths, &o, err);
+	if (r == 0 && l->inventory.arena.failed)
+		r = pl_no_memory(err);
+	if (r < 0) {
+		platter_device_list_free(&l->public);
+		return r;
+	}
+	l->public.devices = l->inventory.list;
+	l->public.nr_devices = l->inventory.blocks->nr;
+	*ret = &l->public;
+	return 0;
+}
+
+void
+platter_device_list_free(struct platter_device_list *list)
+{
+	struct list *l = list ? pl_container_of(list, struct list, public) : NULL;
+
+	if (!l)
+		return;
+	pl_survey_free(l->survey);
+	if (l->inventory.blocks)
+		pl_inventory_done(&l->inventory);
+	free(l);
 }
 
 int
