@@ -17,6 +17,7 @@ int command_create(const struct arguments *args); /* and convert */
 int command_restore(const struct arguments *args);
 int command_clone(const struct arguments *args);
 int command_list(const struct arguments *args);
+int command_explain(const struct arguments *args);
 int command_burn(const struct arguments *args);
 int command_rip(const struct arguments *args);
 int command_commit(const struct arguments *args);

@@ -31,7 +31,7 @@ static const struct {
 	{ "cat", command_cat },         { "hash", command_hash },
 	{ "extract", command_extract }, { "export", command_export },
 	{ "df", command_df },           { "new", command_new },
-	{ "formats", command_formats },
+	{ "explain", command_explain }, { "formats", command_formats },
 };
 
 int

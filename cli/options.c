@@ -205,6 +205,7 @@ static const enum option_id clone_options[] = { OPT_YES,    OPT_WIPE_REST,    OP
 						OPT_FORCE,  OPT_SPARSE,       OPT_THREADS,
 						READING,    COMMON_WITH_WORK, OPT_HELP };
 static const enum option_id list_options[] = { COMMON, OPT_HELP };
+static const enum option_id explain_options[] = { READING, COMMON, OPT_HELP };
 static const enum option_id burn_options[] = { OPT_YES,         OPT_SPEED, OPT_SIMULATE,
 					       OPT_VERIFY,      OPT_BLANK, OPT_FORMAT_DISC,
 					       OPT_ADD_SESSION, OPT_MULTI, OPT_CLOSE,
@@ -300,6 +301,15 @@ const struct verb verb_table[] = {
 	  "  platter list\n"
 	  "  platter list --json /dev/sda stdio:disc.img\n",
 	  list_options },
+	{ "explain", "PLACE", 1, 1, "say in plain words what a disk or partition is for",
+	  "PLACE is a device, an image, a part of one, or the folder where one is mounted.  Says "
+	  "what\n"
+	  "it is and why, whether data of people is likely on it, what happens if it is removed,\n"
+	  "and the commands that detach or erase it.  Nothing is changed.\n",
+	  "  platter explain /dev/sda\n"
+	  "  platter explain BaseSystem.dmg\n"
+	  "  platter explain /media/stick\n",
+	  explain_options },
 	{ "burn", "[IMAGE] DRIVE", 1, 2, "write an image to an optical disc",
 	  "IMAGE is any PLACE.  What is on the disc is shown, and lost only when you have agreed.\n"
 	  "Without an IMAGE the disc is only blanked, formatted or closed.\n",

@@ -8,6 +8,7 @@
  * platter/disc.h	sessions and tracks of optical discs
  * platter/device.h	block devices, and what keeps them from being overwritten by mistake
  * platter/drive.h	optical drives: what is in them, burning and reading discs
+ * platter/explain.h	what a device or image is for, in plain words
  * platter/job.h	create, measure, restore, verify, compare
  * platter/change.h	images changed in place: resize, snapshots, repair, chains
  * platter/files.h	the files inside: list, read, find and extract them
@@ -29,6 +30,7 @@
 #include <platter/disk.h>
 #include <platter/drive.h>
 #include <platter/error.h>
+#include <platter/explain.h>
 #include <platter/files.h>
 #include <platter/format.h>
 #include <platter/job.h>

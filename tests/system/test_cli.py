@@ -8,7 +8,7 @@ import lib
 from lib import BUILD, ROOT, expect, expect_equal, mixed_raw, path, platter, run
 
 VERBS = ("info", "create", "convert", "restore", "clone", "verify", "compare", "map", "measure", "resize",
-         "compact", "snapshot", "repair", "commit", "flatten", "rebase", "list", "burn", "rip",
+         "compact", "snapshot", "repair", "commit", "flatten", "rebase", "list", "explain", "burn", "rip",
          "formats")
 
 
