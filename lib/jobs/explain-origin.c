@@ -354,9 +354,12 @@ add_device_clues(struct origin *o, const struct pl_place *place)
 static bool
 is_on_device(const struct origin *o, const struct pl_place *place)
 {
-	for (size_t i = 0; i < place->nr_layers; i++)
-		if (place->is_file[i] || place->is_logical[i] || pl_format_of(place->layers[i]))
+	for (size_t i = 0; i < place->nr_layers; i++) {
+		const struct pl_format *format = pl_format_of(place->layers[i]);
+
+		if (place->is_file[i] || place->is_logical[i] || (format && format->probe))
 			return false;
+	}
 	return o->device;
 }
 
