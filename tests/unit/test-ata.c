@@ -582,6 +582,35 @@ TEST(frozen_and_locked_drives_cannot_be_erased)
 	EXPECT(!info.erase_reason);
 }
 
+/* SANITIZE DEVICE is refused by locked drives too, but not by frozen ones. */
+TEST(frozen_ssd_can_sanitize_and_a_locked_one_cannot)
+{
+	static const struct {
+		uint16_t security;
+		unsigned erases;
+	} rows[] = {
+		{ SUPPORTED | FROZEN, PL_ERASE_ATA_SANITIZE_BLOCK | PL_ERASE_ATA_SANITIZE_CRYPTO },
+		{ SUPPORTED | ENABLED | LOCKED, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct fake *f = fresh();
+		struct pl_hardware_info info;
+		uint8_t block[PL_ATA_BLOCK];
+
+		make_ssd(block);
+		identifies_with(f, block, rows[i].security);
+		want_cdb(f, SANITIZE_STATUS, PL_DATA_NONE);
+		gives_registers(f, 0x50, 0, 0, 0);
+		aborts(f, SMART_STATUS, PL_DATA_NONE);
+		aborts(f, SMART_DATA, PL_DATA_IN);
+		aborts(f, LOG("00"), PL_DATA_IN);
+		look(f, &info);
+		EXPECT_EQ(info.erases, rows[i].erases | PL_ERASE_TRIM);
+		EXPECT_EQ(!info.erase_reason, rows[i].erases != 0);
+	}
+}
+
 TEST(drive_that_sanitizes_cannot_be_erased_and_answers_little)
 {
 	struct fake *f = fresh();

@@ -75,7 +75,11 @@ TEST(sg_io_hdr_down_to_the_bytes)
 	EXPECT_OK(pl_transport_scsi(t, &c, &reply, &err));
 	wanted.cmdp = sg_seen.cmdp;
 	EXPECT(wanted.cmdp);
-	EXPECT_MEM(&sg_seen, &wanted, sizeof wanted);
+	/* There are holes before usr_ptr, and at the end. */
+	EXPECT_MEM(&sg_seen, &wanted, offsetof(sg_io_hdr_t, pack_id) + sizeof wanted.pack_id);
+	EXPECT_MEM(&sg_seen.usr_ptr, &wanted.usr_ptr,
+		   offsetof(sg_io_hdr_t, info) + sizeof wanted.info -
+			   offsetof(sg_io_hdr_t, usr_ptr));
 	EXPECT_EQ(reply.got, 412);
 	EXPECT_EQ(reply.status, 0);
 	pl_transport_close(t);
