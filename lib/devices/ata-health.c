@@ -192,7 +192,7 @@ take_statistics(const uint8_t *block, struct pl_hardware_info *info)
 		break;
 	case STATISTICS_TEMPERATURE:
 		if (statistic(block, 0x08, &value))
-			info->temperature = (int8_t)value;
+			info->temperature = (int)(value & 0x7f) - (int)(value & 0x80); /* signed */
 		break;
 	case STATISTICS_SOLID_STATE:
 		if (statistic(block, 0x08, &value))

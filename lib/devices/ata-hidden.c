@@ -5,7 +5,8 @@
  * The host protected area (ATA8-ACS, 4.11) ends what can be addressed at a lower sector than the
  * native maximum; ACS-3 has accessible max address configuration (4.2) in its place.  The overlay
  * (ATA8-ACS, 4.10, DEVICE CONFIGURATION) lowers the native maximum itself.  DEVICE CONFIGURATION
- * IDENTIFY tells of the drive as it was made: words 3-6 are its last sector, and word 255 is A5h and a checksum.
+ * IDENTIFY tells of the drive as it was made: words 3-6 are its last sector, and word 255 is A5h
+ * and a checksum.
  */
 #include "ata.h"
 
