@@ -47,7 +47,7 @@ size_t pl_cd_sector_size(enum pl_cd_c2 c2);
 /*
  * Read 1 <= nr <= PL_CD_MOST raw sectors of any kind: each is 2352 bytes (sync, headers, user
  * data, EDC and ECC, or sound), and `c2` after it.  `buf` has nr * pl_cd_sector_size(c2) bytes, and is
- * undefined after an error.  ret_sense (NULL is allowed) is what the drive said also in words of its own.
+ * undefined after an error.  ret_sense (NULL is allowed) is what the drive said in its own words.
  * Errors:
  *	-EIO        medium or hardware error: at least one of the sectors cannot be read;
  *	            ret_sense->information is its LBA where has_information
