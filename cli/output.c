@@ -161,6 +161,19 @@ say_to_fd(int fd, const char *format, ...)
 	dprintf(fd, "%s", printable);
 }
 
+void
+ask(FILE *to, const char *format, ...)
+{
+	AUTOFREE char *text = NULL;
+	va_list args;
+
+	va_start(args, format);
+	text = format_text(format, args);
+	va_end(args);
+	put_printable(to, text);
+	fflush(to);
+}
+
 struct size_text
 size_text(uint64_t bytes)
 {

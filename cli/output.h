@@ -21,6 +21,8 @@
 
 /* One line; a newline inside it is shown as \x0a. */
 void say(FILE *to, const char *format, ...) PRINTF(2, 3);
+/* The same without its end: a question, whose answer stands behind it. */
+void ask(FILE *to, const char *format, ...) PRINTF(2, 3);
 
 /* The same of a text that is not to be formatted: for lists that are long. */
 void say_text(FILE *to, const char *text);

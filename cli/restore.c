@@ -102,15 +102,11 @@ ask_for_word(const struct platter_identity *identity)
 
 	switch (kind) {
 	case PLATTER_WORD_SERIAL:
-		fprintf(stderr, "Type its serial number, %s, to overwrite it: ", word);
+		ask(stderr, "Type its serial number, %s, to overwrite it: ", word);
 		break;
-	case PLATTER_WORD_MODEL:
-		fprintf(stderr, "Type its model, %s, to overwrite it: ", word);
-		break;
-	case PLATTER_WORD_PATH:
-		fprintf(stderr, "Type its name, %s, to overwrite it: ", word);
-		break;
-	case PLATTER_WORD_NONE: fprintf(stderr, "Type 'yes' to overwrite it: "); return "yes";
+	case PLATTER_WORD_MODEL: ask(stderr, "Type its model, %s, to overwrite it: ", word); break;
+	case PLATTER_WORD_PATH: ask(stderr, "Type its name, %s, to overwrite it: ", word); break;
+	case PLATTER_WORD_NONE: ask(stderr, "Type 'yes' to overwrite it: "); return "yes";
 	}
 	return word;
 }
@@ -156,8 +152,8 @@ ask_to_overwrite(const struct arguments *args, const char *source, const char *t
 
 /* Returns STATUS_DONE if the target may be overwritten. */
 static int
-ask(const struct arguments *args, const char *source, const char *target,
-    const struct platter_identity *identity)
+show_and_ask(const struct arguments *args, const char *source, const char *target,
+	     const struct platter_identity *identity)
 {
 	if (!args->option[OPT_QUIET].given || !args->option[OPT_YES].given)
 		show_target(target);
@@ -216,7 +212,7 @@ restore(const struct arguments *args, struct platter_disk *source,
 
 	if (platter_restore_check(source, target, &options, &err) < 0)
 		return report(args, &err, "cannot restore to '%s'", target);
-	status = ask(args, args->operands[0], target, identity);
+	status = show_and_ask(args, args->operands[0], target, identity);
 	if (status != STATUS_DONE)
 		return status;
 	progress_start(&progress, args);

@@ -94,6 +94,10 @@ def main():
     for folder in ("/run", "/tmp", "/etc/lvm/backup", "/etc/lvm/archive"):
         if os.path.isdir(folder):
             run("mount", "-t", "tmpfs", "tmpfs", folder)
+    os.makedirs("/dev/pts", exist_ok=True)
+    run("mount", "-t", "devpts", "-o", "ptmxmode=666", "devpts", "/dev/pts")
+    if not os.path.exists("/dev/ptmx"):
+        os.symlink("pts/ptmx", "/dev/ptmx")
     small = sys.argv[1] + "/small"
     told = {"refused": {}, "written": {}}
     d = drives()
