@@ -175,7 +175,7 @@ def unit_jobs(build, prefix="unit.", long=False):
                 args = [exe]
                 if start == "replay-":
                     args.append(os.path.join(ROOT, "fuzz/seeds", name[len(start):]))
-                jobs.append(Job(prefix + name, args, prefix=f"{prefix}{name}.", limit=limit,
+                jobs.append(Job(prefix + name, args, prefix=f"{prefix}{name}.", limit=limit, weight=2,
                                 env={"PLATTER_LONG": "1" if long else ""}))
     return jobs
 
