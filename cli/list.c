@@ -2,10 +2,14 @@
 /*
  * list.c - platter list: the block devices and optical drives of this computer
  */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 #include <linux/major.h>
 
 #include "commands.h"
@@ -271,8 +275,8 @@ find(const struct arguments *args, const struct named *named, struct found *ret)
 	return STATUS_DONE;
 }
 
-int
-command_list(const struct arguments *args)
+static int
+list(const struct arguments *args)
 {
 	struct found found = { NULL, NULL };
 	struct named named;
@@ -293,4 +297,68 @@ command_list(const struct arguments *args)
 	free(named.drives);
 	free(named.devices);
 	return status;
+}
+
+/* How the child ended, if it does so within a tenth of a second; else `status`. */
+static int
+status_of(pid_t child, int status)
+{
+	static const struct timespec pause = { .tv_nsec = 5000000 };
+	int how;
+
+	for (int i = 0; i < 20; i++) {
+		if (waitpid(child, &how, WNOHANG) == child)
+			return WIFEXITED(how) ? WEXITSTATUS(how) : STATUS_FAILED;
+		nanosleep(&pause, NULL);
+	}
+	return status;
+}
+
+/* All is written: whoever reads it need not wait until this process ends. */
+static void
+leave_output(void)
+{
+	int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	fflush(stdout);
+	if (nowhere < 0)
+		return;
+	dup2(nowhere, STDOUT_FILENO);
+	dup2(nowhere, STDERR_FILENO);
+	close(nowhere);
+}
+
+/*
+ * Whoever waits in the kernel for a device that does not answer cannot end before it does.  So
+ * the work is a child's, which says when all is told, and is left behind if it hangs.
+ */
+int
+command_list(const struct arguments *args)
+{
+	unsigned char status = STATUS_FAILED;
+	int fds[2], how;
+	pid_t child;
+
+	if (pipe(fds) < 0)
+		return list(args);
+	child = fork();
+	if (child <= 0) {
+		int r = list(args);
+
+		leave_output();
+		status = (unsigned char)r;
+		/* A parent that is gone needs no answer. */
+		if (write(fds[1], &status, 1) < 0 || child < 0)
+			close(fds[0]);
+		close(fds[1]);
+		return r;
+	}
+	close(fds[1]);
+	if (read(fds[0], &status, 1) == 1)
+		how = status_of(child, status);
+	else
+		how = waitpid(child, &how, 0) == child && WIFEXITED(how) ? WEXITSTATUS(how)
+									 : STATUS_FAILED;
+	close(fds[0]);
+	return how;
 }

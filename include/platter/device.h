@@ -156,7 +156,8 @@ struct platter_device_list_options {
  * The block devices of this computer.  With `paths` (`nr_paths` of them), only those and what
  * stands on them are examined; the list has all devices all the same, since indexes lead to them.
  * Nothing is written, and devices are opened read-only.  A device that does not answer in time
- * gets a `problem`; a thread then stays behind that waits for it.
+ * gets a `problem`; a thread then stays behind that waits for it, and the process cannot end
+ * before it does: call this in a child where that matters.
  * On success *ret must be freed with platter_device_list_free().  `options` may be NULL.
  * Errors: -ENOENT: one of the paths is not there, or there is no /sys; -ENOTBLK: it is no block
  * device; -ENOMEM.

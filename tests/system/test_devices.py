@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """list and the questions before a device is overwritten, with loop devices."""
+import contextlib
 import json
 import os
 import pty
 import shlex
+import subprocess
+import time
 
 import lib
 import vm
@@ -193,6 +196,58 @@ def test_burn_to_a_device_asks_for_its_name():
             expect("mounted on" in r.errors, r.errors)
         status, said = answered(["burn", image, "stdio:" + device], device)
         expect(status == 0, said)
+
+
+@contextlib.contextmanager
+def slow_disk(seconds):
+    """A file whose bytes take so long to be read."""
+    lib.need_tool("nbdkit", "nbdfuse")
+    lib.need_root()
+    sock, where = path("sock"), path("fuse")
+    os.makedirs(where)
+    server = subprocess.Popen(["nbdkit", "-f", "-U", sock, "--filter=delay", "memory", "8M", f"rdelay={seconds}"], stderr=subprocess.DEVNULL)
+    client = None
+    try:
+        for _ in range(100):
+            if os.path.exists(sock):
+                break
+            time.sleep(0.1)
+        client = subprocess.Popen(["nbdfuse", where, "--unix", sock], stderr=subprocess.DEVNULL)
+        for _ in range(100):
+            if os.path.exists(where + "/nbd"):
+                break
+            time.sleep(0.1)
+        else:
+            lib.skip("nbdfuse does not mount here")
+        yield where + "/nbd"
+    finally:
+        server.kill()
+        server.wait()
+        run(["umount", "-l", where], status=None)
+        if client:
+            client.kill()
+            client.wait()
+
+
+@limit(120)
+def test_device_that_hangs():
+    """A device that does not answer gets a problem after a while, and others are told of all the same."""
+    if not lib.LONG:
+        lib.skip("takes half a minute: only of check-long")
+    disk = disk_with_table()
+    with loop(disk) as device, slow_disk(60) as slow:
+        r = run(["losetup", "-f", "--show", slow])
+        hanging = r.text.strip()
+        try:
+            began = time.monotonic()
+            answer = platter("list", "--json", device, hanging).json()
+            took = time.monotonic() - began
+            found = {d["path"]: d for d in answer["devices"]}
+            expect("did not answer" in (found[hanging]["problem"] or ""), f"{found[hanging]}")
+            expect_equal([p["name"] for p in found[device]["tables"][0]["partitions"]], ["ESP", "größe"], "the other device")
+            expect(took < 30, f"it took {took} s")
+        finally:
+            run(["losetup", "-d", hanging])
 
 
 # Serial numbers of the PC's drives: what of it is in use, and the words that must be in the refusal.
