@@ -303,7 +303,8 @@ TEST(btrfs_of_several_devices_keeps_each)
 
 TEST(images_and_virtual_disks_are_told_from_drives)
 {
-	static const char loop[] = "sys/devices/virtual/block/loop0",
+	static const char command[] = "qemu-nbd\0-c\0/dev/nbd0\0a.qcow2",
+			  loop[] = "sys/devices/virtual/block/loop0",
 			  empty[] = "sys/devices/virtual/block/loop1",
 			  nbd[] = "sys/devices/virtual/block/nbd0",
 			  zram[] = "sys/devices/virtual/block/zram0",
@@ -319,7 +320,7 @@ TEST(images_and_virtual_disks_are_told_from_drives)
 	add_disk(empty, 7, 1, 0);
 	add_disk(nbd, 43, 0, 1000);
 	attribute(nbd, "pid", "4711");
-	record_bytes("proc/4711/cmdline", "qemu-nbd\0-c\0/dev/nbd0\0a.qcow2", 31);
+	record_bytes("proc/4711/cmdline", command, sizeof command);
 	add_disk(zram, 252, 0, 1000);
 	add_disk(virtio, 254, 0, 1000);
 	attribute(virtio, "serial", "disk-1");
