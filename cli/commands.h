@@ -41,6 +41,7 @@ int command_df(const struct arguments *args);
 int command_cat(const struct arguments *args);
 int command_new(const struct arguments *args);
 int command_hash(const struct arguments *args);
+int command_wipe(const struct arguments *args);
 
 /*
  * Open an operand with the options of the command line that say how.  On failure it has

@@ -32,6 +32,8 @@ static const struct {
 	{ "extract", command_extract }, { "export", command_export },
 	{ "df", command_df },           { "new", command_new },
 	{ "explain", command_explain }, { "formats", command_formats },
+	{ "formats", command_formats },
+	{ "wipe", command_wipe },
 };
 
 int

@@ -174,6 +174,31 @@ const struct option_info option_table[NR_OPTIONS] = {
 			    "out" },
 	[OPT_FS] = { "fs", 0, OPTION_TEXT, "NAME", NULL,
 		     "file system of a new disk without partitions: ext4, fat32, ..." },
+	[OPT_METHOD] = { "method", 0, OPTION_TEXT, "NAME", NULL,
+			 "how, as --list-methods lists them; else what is right for the drive" },
+	[OPT_LIST_METHODS] = { "list-methods", 0, OPTION_FLAG, NULL, NULL,
+			       "list the methods; with --json also what each pass writes" },
+	[OPT_CERTIFICATE] = { "certificate", 0, OPTION_LIST, "FILE", NULL,
+			      "certify it in FILE.json or FILE.html; may be given again" },
+	[OPT_FIELD] = { "option", 'o', OPTION_PAIRS, "FIELD=TEXT,...", NULL,
+			"fields of the certificate: notes, validator, classification, ..." },
+	[OPT_OPERATOR] = { "operator", 0, OPTION_TEXT, "NAME", NULL, "who does it" },
+	[OPT_ORGANISATION] = { "organisation", 0, OPTION_TEXT, "NAME", NULL, "for whom" },
+	[OPT_LOCATION] = { "location", 0, OPTION_TEXT, "TEXT", NULL, "where" },
+	[OPT_DESTINATION] = { "destination", 0, OPTION_TEXT, "TEXT", NULL,
+			      "where the medium goes next" },
+	[OPT_PROPERTY] = { "property", 0, OPTION_TEXT, "NUMBER", NULL,
+			   "number that the medium has in your books" },
+	[OPT_WIPE_VERIFY] = { "verify", 0, OPTION_TEXT, "HOW", NULL,
+			      "read back: full (else this), sample, sample:SHARE or none" },
+	[OPT_STATE] = { "state", 0, OPTION_TEXT, "FILE", NULL,
+			"where it is kept how far it came; or a folder for such files" },
+	[OPT_FREE_SPACE] = { "free-space", 0, OPTION_FLAG, NULL, NULL,
+			     "only what is free: of an unmounted file system, or of a folder's" },
+	[OPT_SLACK] = { "slack", 0, OPTION_FLAG, NULL, NULL,
+			"only what is behind the ends of files in their last clusters" },
+	[OPT_HIDDEN_AREAS] = { "hidden-areas", 0, OPTION_FLAG, NULL, NULL,
+			       "make what an HPA or DCO hides addressable first" },
 	[OPT_NEWER] = { "newer", 0, OPTION_TEXT, "WHEN", NULL,
 			"modified after a date, 2026-11-22 18:02:36 UTC, or a file inside" },
 };
@@ -262,6 +287,12 @@ static const enum option_id df_options[] = { READING, COMMON, OPT_HELP };
 static const enum option_id cat_options[] = { OPT_STREAM, READING, OPT_HELP };
 static const enum option_id hash_options[] = { OPT_HASH, OPT_RECURSIVE, READING, COMMON_WITH_WORK,
 					       OPT_HELP };
+static const enum option_id wipe_options[] = {
+	OPT_METHOD,       OPT_LIST_METHODS, OPT_WIPE_VERIFY, OPT_FREE_SPACE,   OPT_SLACK,
+	OPT_HIDDEN_AREAS, OPT_CERTIFICATE,  OPT_OPERATOR,    OPT_ORGANISATION, OPT_LOCATION,
+	OPT_DESTINATION,  OPT_PROPERTY,     OPT_FIELD,       OPT_YES,          OPT_DRY_RUN,
+	OPT_RESUME,       OPT_FORCE,        OPT_STATE,       COMMON_WITH_WORK, OPT_HELP
+};
 
 const struct verb verb_table[] = {
 	{ "info", "PLACE...", 1, UINT32_MAX, "say what a disk or image is, layer by layer",
@@ -437,6 +468,15 @@ const struct verb verb_table[] = {
 	  "      --from root\n"
 	  "  platter new stick.img --size 1G --fs fat32 --label STICK --from folder\n",
 	  new_options },
+	{ "wipe", "TARGET...", 0, UINT32_MAX, "make what is stored on a drive unreadable",
+	  "TARGET is a device, a partition, a file; with --free-space also a folder.  What is right\n"
+	  "for it is proposed with the reason, and nothing is written before you have agreed.\n"
+	  "Several drives are wiped at once.  Ctrl-C stops; --resume goes on, also after a crash.\n",
+	  "  platter wipe /dev/sdb\n"
+	  "  platter wipe --method nist-purge --certificate nvme0.html /dev/nvme0n1\n"
+	  "  platter wipe --method random --verify=sample:10% /dev/sdb /dev/sdc\n"
+	  "  platter wipe --free-space /mnt\n",
+	  wipe_options },
 	{ "formats", "[NAME...]", 0, UINT32_MAX, "list what can be read, written and created",
 	  "With a NAME, everything about that format, and its options.\n",
 	  "  platter formats qcow2\n", formats_options },

@@ -14,6 +14,7 @@
  * platter/files.h	the files inside: list, read, find and extract them
  * platter/author.h	new discs and disks, filled with files
  * platter/format.h	what can be read and written
+ * platter/wipe.h	drives, images and free space wiped
  * platter/progress.h	progress and cancelling
  * platter/secret.h	pass phrases of encrypted images
  * platter/error.h	errors
@@ -37,5 +38,6 @@
 #include <platter/progress.h>
 #include <platter/secret.h>
 #include <platter/text.h>
+#include <platter/wipe.h>
 
 #endif
