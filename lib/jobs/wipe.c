@@ -22,7 +22,7 @@
 #define WORKERS 4
 
 /* Seconds of work that a kill may cost. */
-#define SAVE_EVERY 3
+#define SAVE_EVERY 1
 
 /* Sectors in a row that cannot be written: 32 MiB without one that can are a dead drive. */
 #define MAX_FAILURES 65536
