@@ -186,6 +186,7 @@ json_drive(const struct platter_wipe_drive *d)
 	json_put(o, "firmware", json_text(d->firmware));
 	json_put(o, "bus", json_text(d->bus));
 	json_put(o, "size", json_number(d->size));
+	json_put(o, "hidden", json_number(d->hidden));
 	json_put(o, "sector_size", json_number(d->sector_size));
 	json_put(o, "rotational", d->rotational < 0 ? json_null() : json_boolean(d->rotational));
 	return o;
@@ -393,6 +394,9 @@ put_media(FILE *to, const struct arguments *args, const struct platter_wipe_repo
 	row(to, "Media type", "%s%s%s", medium_type(&r->drive), *r->drive.bus ? ", " : "",
 	    r->drive.bus);
 	row(to, "Size", "%s", exact_size_text(r->drive.size).text);
+	if (r->drive.hidden)
+		row(to, "Hidden by an HPA or DCO, not wiped", "%s",
+		    exact_size_text(r->drive.hidden).text);
 	row(to, "Known to the system as", "%s", r->drive.path);
 	if (r->size != r->drive.size)
 		row(to, "Only the part", "%s: %s from byte %" PRIu64, r->target,

@@ -198,6 +198,21 @@ say_plan(const struct platter_wipe_report *r)
 }
 
 static int
+ask_about(const struct arguments *args, const char *target)
+{
+	struct platter_error err = PLATTER_ERROR_INIT;
+	struct platter_identity *identity = NULL;
+	int status;
+
+	/* That nobody uses it, and nobody will until it is wiped, the plan has seen to. */
+	if (platter_identity_take(target, &identity, &err) < 0)
+		identity = NULL;
+	status = ask_to_overwrite(args, "", target, identity);
+	platter_identity_free(identity);
+	return status;
+}
+
+static int
 ask(const struct arguments *args, const struct wipes *w)
 {
 	int status = STATUS_DONE;
@@ -206,7 +221,7 @@ ask(const struct arguments *args, const struct wipes *w)
 		if (!args->option[OPT_QUIET].given || !args->option[OPT_YES].given)
 			say_plan(w->reports[i]);
 		if (!args->option[OPT_DRY_RUN].given)
-			status = ask_to_overwrite(args, "", w->reports[i]->target);
+			status = ask_about(args, w->reports[i]->target);
 	}
 	return status;
 }

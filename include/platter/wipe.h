@@ -91,6 +91,7 @@ struct platter_wipe_drive {
 	const char *path; /* of the whole device or the file */
 	const char *model, *serial, *firmware, *bus; /* "" unknown */
 	uint64_t size;                               /* bytes of the whole device or file */
+	uint64_t hidden; /* more bytes, which an HPA or DCO hides; 0 none, or not known */
 	uint32_t sector_size;
 	int rotational; /* 1: a hard disk; 0: flash; -1 not known */
 };

@@ -1,95 +1,194 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* wipe-drive.c - which drive a target is on, as the system tells it in /sys */
-#include <ctype.h>
-#include <limits.h>
+/*
+ * wipe-drive.c - which drive a target is on, what it hides and how it can erase itself
+ *
+ * The drive itself is asked, the kernel and udev where it does not tell.
+ */
+#include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
-#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "hardware.h"
+#include "identity.h"
 #include "wipe.h"
 
-/* The first line of a file below `folder` without blanks around it, and printable; "" if none. */
-static void
-read_attribute(const char *folder, const char *name, char *buf, size_t n)
-{
-	char path[PATH_MAX];
-	size_t length = 0, start = 0;
-	FILE *f;
+/* Tenths of a second that the kernel may take to see that a drive has become larger. */
+#define PATIENCE 50
 
-	snprintf(path, sizeof path, "%s/%s", folder, name);
-	f = fopen(path, "re");
-	if (!f)
+/* What Rev. 1 of SP 800-88 and IEEE 2883 count as Purge, what can be verified best first. */
+static const unsigned flash_purges[] = {
+	PL_ERASE_NVME_SANITIZE_BLOCK,     PL_ERASE_ATA_SANITIZE_BLOCK,
+	PL_ERASE_SCSI_SANITIZE_BLOCK,     PL_ERASE_NVME_SANITIZE_CRYPTO,
+	PL_ERASE_ATA_SANITIZE_CRYPTO,     PL_ERASE_SCSI_SANITIZE_CRYPTO,
+	PL_ERASE_NVME_FORMAT_CRYPTO,      PL_ERASE_NVME_FORMAT,
+	PL_ERASE_NVME_SANITIZE_OVERWRITE,
+};
+static const unsigned disk_purges[] = {
+	PL_ERASE_ATA_SANITIZE_CRYPTO,    PL_ERASE_SCSI_SANITIZE_CRYPTO,
+	PL_ERASE_ATA_SANITIZE_OVERWRITE, PL_ERASE_SCSI_SANITIZE_OVERWRITE,
+	PL_ERASE_ATA_SECURITY_ENHANCED,
+};
+
+unsigned
+pl_wipe_best_purge(unsigned erases, bool hard_disk)
+{
+	const unsigned *list = hard_disk ? disk_purges : flash_purges;
+	size_t nr = hard_disk ? ARRAY_SIZE(disk_purges) : ARRAY_SIZE(flash_purges);
+
+	for (size_t i = 0; i < nr; i++)
+		if (erases & list[i])
+			return list[i];
+	return 0;
+}
+
+static void
+copy_text(char *to, size_t n, const char *from)
+{
+	if (*from)
+		snprintf(to, n, "%s", from);
+}
+
+/* 1, 0, or -1: it has no medium of its own, of which the kernel says anything. */
+static int
+rotational_by_kernel(dev_t number, const char *bus)
+{
+	struct pl_blocks *blocks;
+	uint64_t told = UINT64_MAX;
+	size_t index;
+
+	if (!*bus || !strcmp(bus, "virtio") || pl_blocks_read("", &blocks, NULL) < 0)
+		return -1;
+	index = pl_blocks_by_number(blocks, number);
+	if (index != PL_NO_BLOCK && blocks->list[index].disk != PL_NO_BLOCK)
+		index = blocks->list[index].disk;
+	if (index != PL_NO_BLOCK)
+		told = pl_block_number(blocks, index, "queue/rotational", UINT64_MAX);
+	pl_blocks_free(blocks);
+	return told == UINT64_MAX ? -1 : told != 0;
+}
+
+static void
+ask_system(struct pl_wipe *w, dev_t number)
+{
+	struct pl_identity id;
+
+	if (pl_identity_take(w->path, &id, NULL) < 0)
 		return;
-	if (!fgets(buf, (int)n, f))
-		buf[0] = '\0';
-	fclose(f);
-	while (isspace((unsigned char)buf[start]))
-		start++;
-	for (; buf[start] && buf[start] != '\n'; start++)
-		buf[length++] = isprint((unsigned char)buf[start]) ? buf[start] : '?';
-	while (length && buf[length - 1] == ' ')
-		length--;
-	buf[length] = '\0';
+	copy_text(w->model, sizeof w->model, id.names.model);
+	copy_text(w->serial, sizeof w->serial, id.names.serial);
+	copy_text(w->firmware, sizeof w->firmware, id.names.revision);
+	copy_text(w->bus, sizeof w->bus, id.names.bus);
+	w->report.drive.rotational = rotational_by_kernel(number, id.names.bus);
 }
 
-/* The folder of the whole device in /sys that the device `number` is, or is a partition of. */
 static void
-device_folder(dev_t number, char *buf, size_t n)
+ask_drive(struct pl_wipe *w)
 {
-	char part[PATH_MAX];
+	const struct pl_hardware_info *info;
 
-	snprintf(buf, n, "/sys/dev/block/%u:%u", major(number), minor(number));
-	snprintf(part, sizeof part, "%s/partition", buf);
-	if (access(part, F_OK) == 0)
-		snprintf(buf, n, "/sys/dev/block/%u:%u/..", major(number), minor(number));
-}
-
-/* What it is plugged into, by the path of the device in /sys; the innermost counts. */
-static const char *
-bus_of(const char *folder)
-{
-	static const char *const buses[][2] = {
-		{ "/usb", "USB" },       { "/nvme", "NVMe" },     { "/ata", "SATA" },
-		{ "/mmc", "MMC" },       { "/virtio", "virtio" }, { "/virtual/block/loop", "loop" },
-		{ "/session", "iSCSI" }, { "/host", "SCSI" },
-	};
-	char path[PATH_MAX];
-
-	if (!realpath(folder, path))
-		return "";
-	for (size_t i = 0; i < ARRAY_SIZE(buses); i++)
-		if (strstr(path, buses[i][0]))
-			return buses[i][1];
-	return "";
+	if (pl_hardware_open(w->path, &w->hardware, NULL) < 0)
+		return;
+	if (pl_hardware_look(w->hardware, &info, NULL) < 0 || info->protocol == PL_PROTOCOL_NONE)
+		return;
+	copy_text(w->model, sizeof w->model, info->model);
+	copy_text(w->serial, sizeof w->serial, info->serial);
+	copy_text(w->firmware, sizeof w->firmware, info->firmware);
+	if (info->rotational_known)
+		w->report.drive.rotational = info->rotational;
+	w->erases = info->erases;
+	w->erase_reason = info->erase_reason;
+	w->erase_minutes = info->erase_minutes;
+	w->real_size = PL_MAX(info->native_size, info->real_size);
 }
 
 void
 pl_wipe_identify(struct pl_wipe *w)
 {
 	struct platter_wipe_drive *d = &w->report.drive;
-	char folder[64], rotational[8] = "";
 	struct stat st;
 
 	d->rotational = -1;
 	if (fstat(w->fd, &st) == 0 && S_ISBLK(st.st_mode)) {
-		device_folder(st.st_rdev, folder, sizeof folder);
-		read_attribute(folder, "device/model", w->model, sizeof w->model);
-		read_attribute(folder, "device/serial", w->serial, sizeof w->serial);
-		if (!w->serial[0])
-			read_attribute(folder, "serial", w->serial, sizeof w->serial);
-		read_attribute(folder, "device/firmware_rev", w->firmware, sizeof w->firmware);
-		if (!w->firmware[0])
-			read_attribute(folder, "device/rev", w->firmware, sizeof w->firmware);
-		read_attribute(folder, "queue/rotational", rotational, sizeof rotational);
-		snprintf(w->bus, sizeof w->bus, "%s", bus_of(folder));
-		/* What has no medium of its own is neither; the kernel then says anything. */
-		if (rotational[0] && strcmp(w->bus, "loop") != 0 && strcmp(w->bus, "virtio") != 0)
-			d->rotational = rotational[0] == '1';
+		ask_system(w, st.st_rdev);
+		ask_drive(w);
 	}
 	d->model = w->model;
 	d->serial = w->serial;
 	d->firmware = w->firmware;
 	d->bus = w->bus;
+	d->hidden = w->real_size > d->size ? w->real_size - d->size : 0;
+}
+
+/* Have the kernel ask the drive for its size again. */
+static void
+rescan(const struct pl_wipe *w)
+{
+	struct stat st;
+	char path[80];
+	int fd;
+
+	if (fstat(w->fd, &st) < 0)
+		return;
+	snprintf(path, sizeof path, "/sys/dev/block/%u:%u/device/rescan", major(st.st_rdev),
+		 minor(st.st_rdev));
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	/* Whether it worked is seen by the size. */
+	dprintf(fd, "1");
+	close(fd);
+}
+
+static int
+wait_for_size(struct pl_wipe *w, uint64_t *ret, struct platter_error *err)
+{
+	const struct timespec tenth = { 0, 100000000 };
+	int r;
+
+	rescan(w);
+	for (unsigned i = 0; i < PATIENCE; i++) {
+		if (ioctl(w->fd, BLKGETSIZE64, ret) == 0 && *ret >= w->real_size)
+			return 0;
+		nanosleep(&tenth, NULL);
+	}
+	r = pl_fail(err, -EAGAIN,
+		    "'%s' hides nothing any more, but the system still takes it for smaller",
+		    w->path);
+	pl_hint(err, "switch the drive's power off and on, and wipe it then");
+	return r;
+}
+
+int
+pl_wipe_unhide(struct pl_wipe *w, struct platter_error *err)
+{
+	const struct pl_hardware_info *info;
+	uint64_t size;
+	int r;
+
+	if (!w->hidden_areas || !w->report.drive.hidden || w->state.resumed)
+		return 0;
+	r = pl_hardware_look(w->hardware, &info, err);
+	if (r == 0 && info->native_size > info->size)
+		r = pl_hardware_remove_hpa(w->hardware, err);
+	if (r == 0)
+		r = pl_hardware_look(w->hardware, &info, err);
+	if (r == 0 && info->real_size > info->native_size)
+		r = pl_hardware_remove_dco(w->hardware, err);
+	if (r == 0)
+		r = wait_for_size(w, &size, err);
+	if (r < 0)
+		return r;
+	w->report.drive.size = w->state.drive_size = size;
+	w->report.drive.hidden = 0;
+	w->report.size = w->size = w->state.size = size;
+	r = pl_wipe_find_extents(w, err);
+	w->report.bytes = w->state.bytes = w->extents.bytes;
+	w->state.nr_extents = w->extents.nr;
+	w->state.extents_crc = pl_extents_crc(&w->extents);
+	return r;
 }

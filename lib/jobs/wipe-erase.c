@@ -104,6 +104,39 @@ discard(struct pl_wipe *w, struct pl_meter *meter, struct platter_error *err)
 					  : pl_fail_errno(err, -errno, "wait for '%s'", w->target);
 }
 
+/* How far the drive says that it is, for the meter. */
+struct watched {
+	struct pl_wipe *w;
+	struct pl_meter *meter;
+	uint64_t told; /* bytes */
+};
+
+static bool
+watch(double fraction, void *closure)
+{
+	struct watched *watched = closure;
+	uint64_t done = fraction > 0 ? (uint64_t)(fraction * (double)watched->w->size) : 0;
+
+	done = PL_MIN(done, watched->w->size);
+	if (done > watched->told) {
+		pl_meter_add(watched->meter, done - watched->told, 0);
+		watched->told = done;
+	} else {
+		pl_meter_add(watched->meter, 0, 0);
+	}
+	return !pl_meter_cancelled(watched->meter);
+}
+
+static int
+erase(struct pl_wipe *w, struct pl_meter *meter, struct platter_error *err)
+{
+	struct watched watched = { w, meter, 0 };
+	int r = pl_hardware_erase(w->hardware, (enum pl_erase)w->erase, watch, &watched, err);
+
+	pl_meter_add(meter, w->size - watched.told, 0);
+	return r;
+}
+
 /* What is read of the drive afterwards. */
 struct after {
 	uint64_t zeros, ones; /* bytes of pieces that hold nothing else */
@@ -201,7 +234,7 @@ pl_wipe_erase(struct pl_wipe *w, struct pl_meter *meter, struct platter_error *e
 	int r = look_before(w, &b, err);
 
 	if (r == 0)
-		r = discard(w, meter, err);
+		r = w->erase ? erase(w, meter, err) : discard(w, meter, err);
 	if (r == 0 && w->report.verify != PLATTER_WIPE_VERIFY_NONE)
 		r = look_after(w, &b, meter, err);
 	if (r == 0 && w->report.drive.device)

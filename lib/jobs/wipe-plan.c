@@ -21,18 +21,6 @@
 #include "text.h"
 #include "wipe.h"
 
-/* What Rev. 1 of SP 800-88 and IEEE 2883 count as Purge, what can be verified best first. */
-static const unsigned flash_purges[] = {
-	PL_ERASE_NVME_SANITIZE_BLOCK,  PL_ERASE_ATA_SANITIZE_BLOCK,  PL_ERASE_SCSI_SANITIZE_BLOCK,
-	PL_ERASE_NVME_SANITIZE_CRYPTO, PL_ERASE_ATA_SANITIZE_CRYPTO, PL_ERASE_SCSI_SANITIZE_CRYPTO,
-	PL_ERASE_NVME_FORMAT_CRYPTO,   PL_ERASE_NVME_FORMAT,
-};
-static const unsigned disk_purges[] = {
-	PL_ERASE_ATA_SANITIZE_CRYPTO,    PL_ERASE_SCSI_SANITIZE_CRYPTO,
-	PL_ERASE_ATA_SANITIZE_OVERWRITE, PL_ERASE_SCSI_SANITIZE_OVERWRITE,
-	PL_ERASE_ATA_SECURITY_ENHANCED,
-};
-
 #define WORDS_FLASH                                                                                \
 	"it stores in flash: overwriting does not reach cells that were replaced or set aside.  "  \
 	"NIST SP 800-88 Rev. 1 purges such drives by their own sanitize command or by destroying " \
@@ -213,25 +201,12 @@ choose_alignment(struct pl_wipe *w)
 		}
 }
 
-static unsigned
-best_purge(const struct pl_wipe *w)
-{
-	bool flash = w->report.drive.rotational != 1;
-	const unsigned *list = flash ? flash_purges : disk_purges;
-	size_t nr = flash ? ARRAY_SIZE(flash_purges) : ARRAY_SIZE(disk_purges);
-
-	for (size_t i = 0; i < nr; i++)
-		if (w->erases & list[i])
-			return list[i];
-	return 0;
-}
-
 /* The method for what was found, and why. */
 static const char *
 choose(struct pl_wipe *w, const char **ret_reason)
 {
 	const struct platter_wipe_drive *d = &w->report.drive;
-	unsigned purge = best_purge(w);
+	unsigned purge = pl_wipe_best_purge(w->erases, d->rotational == 1);
 
 	if (w->folder) {
 		*ret_reason = "random bytes fill a file system that compresses, too";
@@ -258,7 +233,7 @@ choose(struct pl_wipe *w, const char **ret_reason)
 		*ret_reason = "the drive can erase itself, also what overwriting does not reach";
 		return pl_wipe_method_by_erase(purge)->info.name;
 	}
-	*ret_reason = w->erase_reason ? w->erase_reason
+	*ret_reason = w->erase_reason ? "the drive cannot erase itself now"
 				      : "the drive offers no way of its own to erase itself";
 	return "zero";
 }
@@ -279,6 +254,10 @@ check_method(const struct pl_wipe *w, struct platter_error *err)
 		pl_hint(err, "name the whole drive, or choose a method that overwrites");
 		return r;
 	}
+	if (w->hidden_areas &&
+	    (w->partition || w->report.part != PLATTER_WIPE_WHOLE || !w->report.drive.device))
+		return pl_invalid(err, "hidden areas are of a whole drive, which '%s' is not",
+				  w->target);
 	if (m->how == PL_WIPE_SECURE_DISCARD && !w->report.drive.device)
 		return pl_invalid(err, "'%s' is no drive: it knows no %s", w->target,
 				  m->info.title);
@@ -291,11 +270,13 @@ choose_erase(struct pl_wipe *w, struct platter_error *err)
 	const struct pl_wipe_method *m = w->method;
 	int r;
 
-	w->erase = m->how == PL_WIPE_PURGE ? best_purge(w) : m->erase;
+	w->erase = m->how == PL_WIPE_PURGE
+			   ? pl_wipe_best_purge(w->erases, w->report.drive.rotational == 1)
+			   : m->erase;
 	if (w->erase && (w->erases & w->erase))
 		return 0;
 	if (w->erase_reason)
-		r = pl_fail(err, -ENOTSUP, "'%s' does not erase itself now: %s", w->target,
+		r = pl_fail(err, -ENOTSUP, "'%s' cannot erase itself now: it is %s", w->target,
 			    w->erase_reason);
 	else
 		r = pl_fail(err, -ENOTSUP, "'%s' has no %s", w->target,
@@ -341,6 +322,24 @@ warn(struct pl_wipe *w, struct platter_error *err)
 				 "writes to another place");
 	if (r == 0 && overwrites && w->report.drive.rotational == 0)
 		r = pl_wipe_warn(w, err, WORDS_FLASH);
+	if (r == 0 && w->erase_reason && overwrites && !w->partition)
+		r = pl_wipe_warn(
+			w, err,
+			"the drive could erase itself, but is %s: suspending the computer, "
+			"or taking the drive's power away for a moment, often ends that",
+			w->erase_reason);
+	if (r == 0 && w->report.drive.hidden && !w->hidden_areas)
+		r = pl_wipe_warn(w, err,
+				 "%" PRIu64
+				 " bytes more are hidden by an HPA or DCO and stay as they "
+				 "are; --hidden-areas makes them addressable first",
+				 w->report.drive.hidden);
+	if (r == 0 && w->erase_minutes &&
+	    (w->erase == PL_ERASE_ATA_SECURITY || w->erase == PL_ERASE_ATA_SECURITY_ENHANCED))
+		r = pl_wipe_warn(w, err,
+				 "the drive estimates %u minutes, and must not lose its power "
+				 "meanwhile",
+				 w->erase_minutes);
 	if (r == 0 && w->method->info.level == PLATTER_WIPE_NONE)
 		r = pl_wipe_warn(w, err, "it is no erasure: %s", w->method->info.details);
 	if (r == 0 && w->report.part == PLATTER_WIPE_FREE_SPACE)
@@ -597,6 +596,7 @@ pl_wipe_free(struct pl_wipe *w)
 		close(w->direct_fd);
 	if (w->fd >= 0)
 		close(w->fd);
+	pl_hardware_close(w->hardware);
 	pl_disk_unref(w->storage);
 	pl_extents_done(&w->extents);
 	pl_extents_done(&w->sample);

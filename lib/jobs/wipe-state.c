@@ -11,6 +11,9 @@
 #include "checksums.h"
 #include "text.h"
 
+/* Thirty years; a double keeps as many exactly. */
+#define MAX_MILLISECONDS 1000000000000
+
 static const char *const parts[] = { "whole", "free-space", "slack" };
 static const char *const verifies[] = { "full", "sample", "none" };
 
@@ -203,7 +206,7 @@ take_head(struct parser *in, struct pl_wipe_state *s)
 			break;
 		case 7:
 			s->started = (int64_t)take_number(&l, INT64_MAX);
-			s->seconds = (double)take_number(&l, INT64_MAX) / 1000;
+			s->seconds = (double)take_number(&l, MAX_MILLISECONDS) / 1000;
 			s->resumed = (unsigned)take_number(&l, INT32_MAX);
 			break;
 		default:
@@ -361,7 +364,7 @@ pl_wipe_state_text(struct pl_wipe_state *s)
 		    s->nr_extents, s->bytes, s->extents_crc, verifies[s->verify],
 		    (unsigned)(s->share * 1e6 + 0.5));
 	pl_str_addf(&t, "times %" PRId64 " %" PRIu64 " %u\npass %u %" PRIu64 "\n", s->started,
-		    (uint64_t)(s->seconds * 1000), s->resumed, s->pass, s->done);
+		    (uint64_t)(s->seconds * 1000 + 0.5), s->resumed, s->pass, s->done);
 	for (unsigned i = 0; i < PL_WIPE_MAX_PASSES; i++)
 		if (s->did[i].started)
 			pl_str_addf(&t, "did %u %" PRId64 " %" PRId64 " %" PRIu64 " %" PRIu64 "\n",

@@ -41,7 +41,7 @@ struct pl_wipe_state {
 	const struct pl_wipe_method *method;
 	uint8_t seed[PL_WIPE_SEED];
 	uint64_t drive_size;
-	char drive[160]; /* model, tab, serial; control characters are blanks */
+	char drive[256]; /* model, tab, serial; control characters are blanks */
 	uint64_t offset, size;
 	enum platter_wipe_part part;
 	uint64_t nr_extents, bytes;

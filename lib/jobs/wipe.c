@@ -717,7 +717,7 @@ pl_wipe_run(struct pl_wipe *const *wipes, size_t nr, struct platter_progress *pr
 	for (size_t i = 0; i < nr; i++) {
 		if (runs[i].has_thread)
 			pthread_join(runs[i].thread, NULL);
-		else
+		else if (runs[i].code == 0)
 			run_one(&runs[i]);
 		if (runs[i].code < 0 && r == 0) {
 			r = runs[i].code;

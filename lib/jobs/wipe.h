@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 
+#include "hardware.h"
 #include "place.h"
 #include "progress.h"
 #include "ranges.h"
@@ -48,7 +49,7 @@ struct pl_wipe {
 	const char *warnings[PL_WIPE_MAX_WARNINGS];
 	char *strings[PL_WIPE_MAX_WARNINGS + 8]; /* owned, of the report */
 	size_t nr_strings;
-	char model[64], serial[64], firmware[16], bus[16];
+	char model[64], serial[128], firmware[32], bus[16];
 	char verify_text[160];
 	char seed_text[2 * PL_WIPE_SEED + 1];
 	struct platter_wipe_extent *bad;
@@ -65,9 +66,12 @@ struct pl_wipe {
 	struct pl_wipe_state state;
 	double began; /* on a steady clock, this run */
 
-	unsigned erases;          /* enum pl_erase: those that the drive can begin now */
-	const char *erase_reason; /* why it can begin none of those that purge, or NULL */
-	unsigned erase;           /* the one that is to be done; 0: none */
+	struct pl_hardware *hardware; /* NULL: no drive that could be asked */
+	uint64_t real_size;           /* bytes of the drive with what it hides; 0 not known */
+	unsigned erase_minutes;       /* that SECURITY ERASE takes, by the drive; 0 not known */
+	unsigned erases;              /* enum pl_erase: those that the drive can begin now */
+	const char *erase_reason;     /* why it can begin none of those that purge, or NULL */
+	unsigned erase;               /* the one that is to be done; 0: none */
 };
 
 int pl_wipe_plan(const char *target, const struct platter_wipe_options *options,
@@ -82,6 +86,10 @@ int pl_wipe_warn(struct pl_wipe *w, struct platter_error *err, const char *forma
 
 /* wipe-drive.c: what the system, and the drive itself, tell of it; fills in the report. */
 void pl_wipe_identify(struct pl_wipe *w);
+/* Make what the drive hides addressable and part of the target, if that was asked for. */
+int pl_wipe_unhide(struct pl_wipe *w, struct platter_error *err);
+/* The best of these erases, enum pl_erase, that counts as Purge; 0: none does. */
+unsigned pl_wipe_best_purge(unsigned erases, bool hard_disk);
 
 /* wipe-extents.c */
 int pl_wipe_find_extents(struct pl_wipe *w, struct platter_error *err);
