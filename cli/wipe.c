@@ -28,6 +28,7 @@ list_methods(const struct arguments *args)
 {
 	static const char *const headings[] = { "METHOD", ">PASSES", "NIST", "WHAT IT IS" };
 	static const char *const levels[] = { "", "Clear", "Purge" };
+	static const char *const json_levels[] = { "none", "clear", "purge" };
 	const struct platter_wipe_method *m;
 	json_t *list = json_array();
 	struct table table;
@@ -42,7 +43,7 @@ list_methods(const struct arguments *args)
 		json_put(o, "title", json_text(m->title));
 		json_put(o, "standard", json_text(m->standard));
 		json_put(o, "details", json_text(m->details));
-		json_put(o, "level", json_text(m->level ? levels[m->level] : "none"));
+		json_put(o, "level", json_text(json_levels[m->level]));
 		json_put(o, "passes", passes);
 		json_array_append_new(list, o);
 		table_cell(&table, "%s", m->name);

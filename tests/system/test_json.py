@@ -155,6 +155,20 @@ def test_files():
     expect("path_hex" not in files["\u00e9t\u00e9"], "a name that is UTF-8 has its bytes twice")
 
 
+def test_wipe():
+    """wipe answers as its schema says: done, only planned, refused, and the list of methods; so do certificates."""
+    image = mixed_raw("a")
+    answers("wipe", "wipe", "--list-methods")
+    answers("wipe", "wipe", "--dry-run", image)
+    certificate = path("c.json")
+    answers("wipe", "wipe", "--yes", "--method=dod", "--certificate", certificate, "-o", "notes=n,backup=no", image)
+    with open(certificate) as f:
+        validate(json.load(f), "wipe")
+    answers("error", "wipe", "--yes", "--method=nvme-format", image, status=3)
+    answers("error", "wipe", "--yes", "--method=nonesuch", image, status=3)
+    answers("error", "wipe", status=2)
+
+
 def test_formats():
     """formats answers as its schema says, with and without a name."""
     answers("formats", "formats")

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """platter wipe: what is read afterwards by others, what is left alone, what goes on after a kill."""
 import glob
+import hashlib
 import html.parser
 import json
 import os
+import pickle
 import shutil
 import signal
 import subprocess
 import time
 
 import lib
+import vm
 from faulty import faulty
 from lib import KIB, MIB, expect, expect_equal, loop, need_root, need_tool, path, platter, run
 
@@ -535,3 +538,63 @@ def test_discard_is_told_for_what_it_is():
     expect(any("no erasure" in w for w in report["warnings"]), f"{report['warnings']}")
     expect("all of it reads as zeros" in report["verification"]["found"], report["verification"]["found"])
     expect(read(image) == bytes(size), "it holds something else")
+
+
+# ---- drives, in an emulated PC ----
+
+DRIVES = {
+    "ahci": ["-device", "ide-hd,drive=ahci,serial=AHCI1,bus=ide.0"],
+    "nvme": ["-device", "nvme,serial=NVME1,drive=nvme"],
+    "scsi": ["-device", "virtio-scsi-pci", "-device", "scsi-hd,drive=scsi,serial=SCSI1,logical_block_size=4096,physical_block_size=4096"],
+    "stick": ["-device", "qemu-xhci,id=x", "-device", "usb-storage,bus=x.0,drive=stick,serial=STICK1,removable=on"],
+}
+
+
+@lib.limit(600)
+@lib.weight(4)
+def test_drives_of_a_pc():
+    """SATA, NVMe, SCSI with 4096-byte sectors, USB: what their images hold afterwards; what they refuse is told, and not
+    taken for done."""
+    if not lib.LONG:
+        lib.skip("takes minutes: only of check-long")
+    vm.version()
+    share, size = path("share"), 4 * MIB
+    os.mkdir(share)
+    hardware = []
+    for name, words in DRIVES.items():
+        image = lib.make_raw(f"{name}.img", size, [])
+        hardware += ["-drive", f"if=none,id={name},file={image},format=raw,discard=unmap", *words]
+    vm.run_python(os.path.join(os.path.dirname(os.path.abspath(__file__)), "guest_wipe.py"), vm.SHARE, lib.PLATTER, share=share, disks={},
+                  modules=["ahci", "sd_mod", "nvme", "virtio_scsi", "usb-storage", "xhci-pci", "sg", "ext4"], hardware=hardware)
+    with open(os.path.join(share, "told"), "rb") as f:
+        told = pickle.load(f)
+    mounted = told.pop("mounted")
+    del told["drives"]
+    for name in DRIVES:
+        check_drive(name, told, size)
+    expect(mounted[0] == 3 and b"mounted" in mounted[2], f"{mounted}")
+
+
+def check_drive(name, told, size):
+    auto = json.loads(told[name, "auto"][1])["wipes"][0]
+    expect_equal(auto["drive"]["serial"], f"{name.upper()}1", f"{name}: serial number")
+    # Of QEMU's drives, NVMe alone has a way to erase itself.
+    expect_equal(auto["method"], "nvme-format" if name == "nvme" else "zero", f"{name}: what is proposed, {auto}")
+    for (drive, method), answer in told.items():
+        if drive != name or method == "auto":
+            continue
+        status, out, err, (length, digest, secrets) = answer
+        what = f"{name}, {method}: status {status}, {out.decode()} {err.decode()}"
+        expect_equal(length, size, what)
+        if method == "random":
+            report = json.loads(out)["wipes"][0]
+            expect(status == 0 and report["outcome"] == "verified", what)
+            expect_equal(hashlib.sha256(wanted(report, size)).hexdigest(), digest, what)
+        elif method == "nist-purge" and name == "nvme":
+            report = json.loads(out)["wipes"][0]
+            expect(status == 0 and secrets == 0 and "NVMe FORMAT" in report["technique"], what)
+            expect(report["verification"]["found"].startswith("0 of "), what)
+        elif method == "discard":
+            expect(status == 0 and secrets == 0, what)
+        else:
+            expect(status == 3 and secrets > 1000 and json.loads(out)["error"]["code"], what)
