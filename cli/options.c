@@ -33,7 +33,7 @@ const struct option_info option_table[NR_OPTIONS] = {
 	[OPT_FORMAT] = { "format", 'O', OPTION_FORMAT, "NAME", NULL,
 			 "format of the new image; else by its extension, else raw" },
 	[OPT_OPTION] = { "option", 'o', OPTION_PAIRS, "KEY=VALUE,...", NULL,
-			 "options of the format, as 'platter formats NAME' lists them" },
+			 "of the format ('platter formats NAME'), or fields of a certificate" },
 	[OPT_COMPRESS] = { "compress", 'c', OPTION_MAYBE_TEXT, "CODEC",
 			   "zstd|zlib|bzip2|lzfse|lzvn|xz|lz4",
 			   "compress, with the format's usual codec or this one: zstd:9" },
@@ -180,8 +180,6 @@ const struct option_info option_table[NR_OPTIONS] = {
 			       "list the methods; with --json also what each pass writes" },
 	[OPT_CERTIFICATE] = { "certificate", 0, OPTION_LIST, "FILE", NULL,
 			      "certify it in FILE.json or FILE.html; may be given again" },
-	[OPT_FIELD] = { "option", 'o', OPTION_PAIRS, "FIELD=TEXT,...", NULL,
-			"fields of the certificate: notes, validator, classification, ..." },
 	[OPT_OPERATOR] = { "operator", 0, OPTION_TEXT, "NAME", NULL, "who does it" },
 	[OPT_ORGANISATION] = { "organisation", 0, OPTION_TEXT, "NAME", NULL, "for whom" },
 	[OPT_LOCATION] = { "location", 0, OPTION_TEXT, "TEXT", NULL, "where" },
@@ -290,7 +288,7 @@ static const enum option_id hash_options[] = { OPT_HASH, OPT_RECURSIVE, READING,
 static const enum option_id wipe_options[] = {
 	OPT_METHOD,       OPT_LIST_METHODS, OPT_WIPE_VERIFY, OPT_FREE_SPACE,   OPT_SLACK,
 	OPT_HIDDEN_AREAS, OPT_CERTIFICATE,  OPT_OPERATOR,    OPT_ORGANISATION, OPT_LOCATION,
-	OPT_DESTINATION,  OPT_PROPERTY,     OPT_FIELD,       OPT_YES,          OPT_DRY_RUN,
+	OPT_DESTINATION,  OPT_PROPERTY,     OPT_OPTION,      OPT_YES,          OPT_DRY_RUN,
 	OPT_RESUME,       OPT_FORCE,        OPT_STATE,       COMMON_WITH_WORK, OPT_HELP
 };
 

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "guard.h"
 #include "hardware.h"
 #include "identity.h"
 #include "wipe.h"
@@ -55,35 +56,37 @@ copy_text(char *to, size_t n, const char *from)
 
 /* 1, 0, or -1: it has no medium of its own, of which the kernel says anything. */
 static int
-rotational_by_kernel(dev_t number, const char *bus)
+rotational_by_kernel(const struct pl_blocks *blocks, size_t disk, const char *bus)
 {
-	struct pl_blocks *blocks;
-	uint64_t told = UINT64_MAX;
-	size_t index;
+	uint64_t told;
 
-	if (!*bus || !strcmp(bus, "virtio") || pl_blocks_read("", &blocks, NULL) < 0)
+	if (!*bus || !strcmp(bus, "virtio"))
 		return -1;
-	index = pl_blocks_by_number(blocks, number);
-	if (index != PL_NO_BLOCK && blocks->list[index].disk != PL_NO_BLOCK)
-		index = blocks->list[index].disk;
-	if (index != PL_NO_BLOCK)
-		told = pl_block_number(blocks, index, "queue/rotational", UINT64_MAX);
-	pl_blocks_free(blocks);
+	told = pl_block_number(blocks, disk, "queue/rotational", UINT64_MAX);
 	return told == UINT64_MAX ? -1 : told != 0;
 }
 
 static void
-ask_system(struct pl_wipe *w, dev_t number)
+ask_kernel(struct pl_wipe *w, const struct pl_blocks *blocks, dev_t number)
 {
-	struct pl_identity id;
+	struct platter_wipe_drive *d = &w->report.drive;
+	size_t index = pl_blocks_by_number(blocks, number);
+	struct pl_drive_names names;
 
-	if (pl_identity_take(w->path, &id, NULL) < 0)
+	if (index == PL_NO_BLOCK)
 		return;
-	copy_text(w->model, sizeof w->model, id.names.model);
-	copy_text(w->serial, sizeof w->serial, id.names.serial);
-	copy_text(w->firmware, sizeof w->firmware, id.names.revision);
-	copy_text(w->bus, sizeof w->bus, id.names.bus);
-	w->report.drive.rotational = rotational_by_kernel(number, id.names.bus);
+	pl_drive_names_read(blocks, index, &names);
+	copy_text(w->model, sizeof w->model, names.model);
+	copy_text(w->serial, sizeof w->serial, names.serial);
+	copy_text(w->firmware, sizeof w->firmware, names.revision);
+	copy_text(w->bus, sizeof w->bus, names.bus);
+	if (blocks->list[index].disk != PL_NO_BLOCK) {
+		w->partition = true;
+		w->node_offset = blocks->list[index].start;
+		index = blocks->list[index].disk;
+		d->size = blocks->list[index].size;
+	}
+	d->rotational = rotational_by_kernel(blocks, index, names.bus);
 }
 
 static void
@@ -110,11 +113,14 @@ void
 pl_wipe_identify(struct pl_wipe *w)
 {
 	struct platter_wipe_drive *d = &w->report.drive;
+	struct pl_blocks *blocks = NULL;
 	struct stat st;
 
 	d->rotational = -1;
 	if (fstat(w->fd, &st) == 0 && S_ISBLK(st.st_mode)) {
-		ask_system(w, st.st_rdev);
+		if (pl_blocks_read("", &blocks, NULL) == 0)
+			ask_kernel(w, blocks, st.st_rdev);
+		pl_blocks_free(blocks);
 		ask_drive(w);
 	}
 	d->model = w->model;
@@ -122,6 +128,44 @@ pl_wipe_identify(struct pl_wipe *w)
 	d->firmware = w->firmware;
 	d->bus = w->bus;
 	d->hidden = w->real_size > d->size ? w->real_size - d->size : 0;
+}
+
+/* "nvme0n" of "nvme0n1": what all namespaces of a controller begin with; 0: it is none. */
+static size_t
+controller_length(const char *name)
+{
+	size_t n = strncmp(name, "nvme", 4) == 0 ? 4 + strspn(name + 4, "0123456789") : 0;
+
+	return n > 4 && name[n] == 'n' ? n + 1 : 0;
+}
+
+int
+pl_wipe_check_namespaces(struct pl_wipe *w, struct platter_error *err)
+{
+	struct pl_blocks *blocks;
+	struct stat st;
+	size_t index, n;
+	int r = pl_blocks_read("", &blocks, err);
+
+	if (r < 0)
+		return r;
+	index = fstat(w->fd, &st) == 0 ? pl_blocks_by_number(blocks, st.st_rdev) : PL_NO_BLOCK;
+	n = index == PL_NO_BLOCK ? 0 : controller_length(blocks->list[index].name);
+	for (size_t i = 0; i < blocks->nr && n && r == 0; i++) {
+		const struct pl_block *b = &blocks->list[i];
+
+		if (i == index || b->disk != PL_NO_BLOCK ||
+		    strncmp(b->name, blocks->list[index].name, n) != 0)
+			continue;
+		r = pl_guard_device(b->path, err);
+		if (r < 0)
+			pl_context(err, "it would be erased too");
+		else
+			r = pl_wipe_warn(w, err, "'%s' is of the same controller and is erased too",
+					 b->path);
+	}
+	pl_blocks_free(blocks);
+	return r;
 }
 
 /* Have the kernel ask the drive for its size again. */

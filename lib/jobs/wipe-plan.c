@@ -274,7 +274,7 @@ choose_erase(struct pl_wipe *w, struct platter_error *err)
 			   ? pl_wipe_best_purge(w->erases, w->report.drive.rotational == 1)
 			   : m->erase;
 	if (w->erase && (w->erases & w->erase))
-		return 0;
+		return pl_wipe_check_namespaces(w, err);
 	if (w->erase_reason)
 		r = pl_fail(err, -ENOTSUP, "'%s' cannot erase itself now: it is %s", w->target,
 			    w->erase_reason);
@@ -348,7 +348,7 @@ warn(struct pl_wipe *w, struct platter_error *err)
 				 "and other metadata, stay; so does slack%s",
 				 w->folder && geteuid() ? ", and what is kept free for root" : "");
 	if (r == 0 && w->partition)
-		r = pl_wipe_warn(w, err, "the rest of '%s' stays as it is", w->path);
+		r = pl_wipe_warn(w, err, "the rest of the drive or image stays as it is");
 	if (r == 0 && w->method->how == PL_WIPE_LUKS)
 		r = pl_wipe_warn(w, err,
 				 "who has a copy of the header, or the volume key, can still read "
@@ -425,7 +425,7 @@ check_state(const struct pl_wipe *w, const struct pl_wipe_state *s,
 	drive_text(w, drive, sizeof drive);
 	if (s->drive_size != w->report.drive.size || strcmp(s->drive, drive) != 0)
 		return not_the_same(w, "drive", err);
-	if (s->offset != w->offset || s->size != w->size)
+	if (s->offset != w->offset + w->node_offset || s->size != w->size)
 		return not_the_same(w, "partition", err);
 	if (s->part != w->report.part)
 		return not_the_same(w, "part of the target", err);
@@ -467,7 +467,7 @@ load_state(struct pl_wipe *w, const struct platter_wipe_options *o, bool *ret_re
 	if (getrandom(w->state.seed, sizeof w->state.seed, 0) != sizeof w->state.seed)
 		return pl_fail_errno(err, -errno, "get random bytes from the system");
 	w->state.drive_size = w->report.drive.size;
-	w->state.offset = w->offset;
+	w->state.offset = w->offset + w->node_offset;
 	w->state.size = w->size;
 	w->state.part = w->report.part;
 	w->state.verify = o->verify;
@@ -517,7 +517,7 @@ fill_report(struct pl_wipe *w)
 	r->technique =
 		w->erase ? pl_wipe_method_by_erase(w->erase)->info.title : w->method->info.title;
 	r->warnings = w->warnings;
-	r->offset = w->offset;
+	r->offset = w->offset + w->node_offset;
 	r->size = w->size;
 	r->bytes = w->extents.bytes;
 	r->nr_extents = w->extents.nr;

@@ -59,7 +59,8 @@ struct pl_wipe {
 	int fd, direct_fd;           /* the latter -1: the file system knows no direct I/O */
 	uint64_t offset, size;       /* of the target on the device or file */
 	uint32_t sector_size, align; /* what direct I/O counts in */
-	bool partition;
+	bool partition;              /* it is not a whole drive */
+	uint64_t node_offset;        /* where a partition that is a device begins on its drive */
 
 	struct pl_extents extents, sample;
 	char *state_path; /* NULL: what is done cannot be resumed */
@@ -88,6 +89,11 @@ int pl_wipe_warn(struct pl_wipe *w, struct platter_error *err, const char *forma
 void pl_wipe_identify(struct pl_wipe *w);
 /* Make what the drive hides addressable and part of the target, if that was asked for. */
 int pl_wipe_unhide(struct pl_wipe *w, struct platter_error *err);
+/*
+ * An NVMe drive may erase all namespaces of its controller, or does by definition: refuse where
+ * another one is in use, else warn.
+ */
+int pl_wipe_check_namespaces(struct pl_wipe *w, struct platter_error *err);
 /* The best of these erases, enum pl_erase, that counts as Purge; 0: none does. */
 unsigned pl_wipe_best_purge(unsigned erases, bool hard_disk);
 

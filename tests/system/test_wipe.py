@@ -405,6 +405,31 @@ def test_partitions_alone():
            "the rest was touched")
 
 
+def test_partition_nodes_are_no_drives():
+    """/dev/loop0p2 is wiped alone, and no command that erases a whole drive is sent for it."""
+    need_root()
+    need_tool("sfdisk")
+    size = 8 * MIB
+    image = lib.make_raw("disk.img", size, [(0, lib.noise(size))])
+    run(["sfdisk", "-q", image], input=b"label: gpt\nstart=2048,size=4096\nstart=6144,size=4096\n")
+    before = read(image)
+    with loop(image) as device:
+        run(["partx", "-a", device], status=None)
+        node = device + "p2"
+        for _ in range(50):
+            if os.path.exists(node):
+                break
+            time.sleep(0.1)
+        r = platter("wipe", "--yes", "--method", "nvme-format", node, status=3)
+        expect("only a part" in r.errors, f"{r}")
+        report = wipe(node)
+    expect_equal((report["offset"], report["size"], report["drive"]["size"]), (6144 * 512, 4096 * 512, size), "where")
+    after = read(image)
+    expect(after[6144 * 512:10240 * 512] == bytes(4096 * 512), "the partition is not wiped")
+    expect(after[:6144 * 512] == before[:6144 * 512] and after[10240 * 512:] == before[10240 * 512:],
+           "the rest was touched")
+
+
 def test_luks_is_erased_with_its_copies():
     """cryptsetup opens neither LUKS1 nor LUKS2 any more; headers, copies and key slots are gone."""
     need_root()
