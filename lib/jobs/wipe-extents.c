@@ -249,6 +249,20 @@ struct survey {
 	char risk[256]; /* what one of them must not be trusted for */
 };
 
+/* Changes wait in its journal: when they are carried out, other blocks may turn out to be free. */
+static bool
+has_changes_waiting(const struct pl_wipe *w, const struct platter_used_volume *v)
+{
+	PL_AUTOUNREF_VOLUME struct pl_volume *volume = NULL;
+	PL_AUTOUNREF struct pl_disk *disk = NULL;
+
+	if (v->logical || v->whole ||
+	    pl_slice_new(w->storage, w->offset + v->offset, v->size, w->target, &disk, NULL) < 0 ||
+	    pl_volume_open(disk, NULL, NULL, 0, &volume, NULL) < 0)
+		return false;
+	return volume->state == PLATTER_STATE_RECOVERED;
+}
+
 static void
 each_volume(const struct platter_used_volume *v, void *closure)
 {
@@ -257,6 +271,8 @@ each_volume(const struct platter_used_volume *v, void *closure)
 	s->volumes++;
 	if (v->warning && !s->risk[0])
 		snprintf(s->risk, sizeof s->risk, "%s: %s", v->content, v->warning);
+	if (!s->risk[0] && has_changes_waiting(s->w, v))
+		snprintf(s->risk, sizeof s->risk, "%s: changes wait in its journal", v->content);
 	if (!v->whole)
 		return;
 	s->whole++;

@@ -145,6 +145,7 @@ open_folder(struct pl_wipe *w, struct platter_error *err)
 	if (fstatvfs(w->fd, &fs) < 0)
 		return pl_fail_errno(err, -errno, "ask how full '%s' is", w->path);
 	w->size = (uint64_t)(geteuid() ? fs.f_bavail : fs.f_bfree) * fs.f_frsize;
+	w->report.drive.size = (uint64_t)fs.f_blocks * fs.f_frsize;
 	w->sector_size = w->align = 4096;
 	w->report.drive.rotational = -1;
 	w->report.drive.model = w->report.drive.serial = w->report.drive.firmware =
@@ -347,6 +348,10 @@ warn(struct pl_wipe *w, struct platter_error *err)
 				 "names of deleted files, and what of them is in folders, journals "
 				 "and other metadata, stay; so does slack%s",
 				 w->folder && geteuid() ? ", and what is kept free for root" : "");
+	if (r == 0 && w->folder)
+		r = pl_wipe_warn(w, err,
+				 "the file system is full while this runs: other programs find no "
+				 "room in it");
 	if (r == 0 && w->partition)
 		r = pl_wipe_warn(w, err, "the rest of the drive or image stays as it is");
 	if (r == 0 && w->method->how == PL_WIPE_LUKS)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """platter wipe: what is read afterwards by others, what is left alone, what goes on after a kill."""
+import contextlib
 import glob
 import hashlib
 import html.parser
@@ -331,6 +332,36 @@ def test_free_space_of_fat():
     expect_equal(count_remains(image), 0, "remains of what was deleted")
 
 
+def test_free_space_and_slack_of_ntfs():
+    """NTFS, written by ntfs-3g, which finds every file equal afterwards."""
+    need_root()
+    need_tool("mkntfs", "ntfs-3g", "ntfsfix")
+    image = lib.make_raw("fs.img", 32 * MIB, [])
+    run(["mkntfs", "-q", "-F", image])
+    with ntfs(image) as top:
+        files = fill(top)
+    expect(count_remains(image) > 50000, "nothing was planted")
+    for part in ("--free-space", "--slack"):
+        expect_equal(wipe(image, part)["outcome"], "verified", part)
+        run(["ntfsfix", "-n", image])
+        with ntfs(image) as top:
+            expect_equal(lib.tree_of(top), files, f"files after {part}")
+    expect_equal(count_remains(image), 0, "remains of what was deleted")
+
+
+@contextlib.contextmanager
+def ntfs(image):
+    where = path("ntfs")
+    os.mkdir(where)
+    if run(["ntfs-3g", image, where], status=None).status != 0:
+        lib.skip("no FUSE here")
+    try:
+        yield where
+    finally:
+        run(["umount", where])
+        os.rmdir(where)
+
+
 def test_free_space_of_a_dirty_file_system_is_refused():
     """What was not unmounted is not trusted in what is free, and not written to."""
     need_root()
@@ -342,6 +373,24 @@ def test_free_space_of_a_dirty_file_system_is_refused():
     r = platter("wipe", "--yes", "--free-space", image, status=3)
     expect("not certain" in r.errors, f"{r}")
     expect_equal(lib.sha256(image), before, "the image")
+
+
+def test_waiting_changes_are_not_overwritten():
+    """A journal that has to be replayed: neither free space nor slack is certain."""
+    need_root()
+    need_tool("mkfs.ext4")
+    if not lib.kernel_knows("ext4"):
+        lib.skip("the kernel knows no ext4")
+    image, copy = lib.make_raw("fs.img", 32 * MIB, []), path("copy.img")
+    run(["mkfs.ext4", "-q", "-F", image])
+    with loop(image) as device, lib.mounted(device) as top:
+        fill(top)
+        shutil.copy(image, copy)
+    before = lib.sha256(copy)
+    for part in ("--free-space", "--slack"):
+        r = platter("wipe", "--yes", part, copy, status=3)
+        expect("not certain" in r.errors, f"{part}: {r}")
+    expect_equal(lib.sha256(copy), before, "the image")
 
 
 def test_slack_of_ext4_and_fat():
