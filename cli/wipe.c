@@ -47,7 +47,7 @@ list_methods(const struct arguments *args)
 		json_put(o, "passes", passes);
 		json_array_append_new(list, o);
 		table_cell(&table, "%s", m->name);
-		table_cell(&table, m->nr_passes ? "%u" : "", m->nr_passes);
+		table_cell(&table, "%.0u", m->nr_passes); /* nothing for 0 */
 		table_cell(&table, "%s", levels[m->level]);
 		table_cell(&table, "%s", m->title);
 	}

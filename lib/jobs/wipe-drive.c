@@ -104,6 +104,7 @@ ask_drive(struct pl_wipe *w)
 	if (info->rotational_known)
 		w->report.drive.rotational = info->rotational;
 	w->erases = info->erases;
+	w->erases_beyond = info->erases_beyond;
 	w->erase_reason = info->erase_reason;
 	w->erase_minutes = info->erase_minutes;
 	w->real_size = PL_MAX(info->native_size, info->real_size);
@@ -145,8 +146,13 @@ pl_wipe_check_namespaces(struct pl_wipe *w, struct platter_error *err)
 	struct pl_blocks *blocks;
 	struct stat st;
 	size_t index, n;
-	int r = pl_blocks_read("", &blocks, err);
+	int r;
 
+	if (!(w->erases_beyond & w->erase))
+		return 0;
+	r = pl_wipe_warn(w, err, "all namespaces of the drive are erased, not this one alone");
+	if (r == 0)
+		r = pl_blocks_read("", &blocks, err);
 	if (r < 0)
 		return r;
 	index = fstat(w->fd, &st) == 0 ? pl_blocks_by_number(blocks, st.st_rdev) : PL_NO_BLOCK;
@@ -160,9 +166,6 @@ pl_wipe_check_namespaces(struct pl_wipe *w, struct platter_error *err)
 		r = pl_guard_device(b->path, err);
 		if (r < 0)
 			pl_context(err, "it would be erased too");
-		else
-			r = pl_wipe_warn(w, err, "'%s' is of the same controller and is erased too",
-					 b->path);
 	}
 	pl_blocks_free(blocks);
 	return r;

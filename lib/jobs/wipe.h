@@ -71,6 +71,7 @@ struct pl_wipe {
 	uint64_t real_size;           /* bytes of the drive with what it hides; 0 not known */
 	unsigned erase_minutes;       /* that SECURITY ERASE takes, by the drive; 0 not known */
 	unsigned erases;              /* enum pl_erase: those that the drive can begin now */
+	unsigned erases_beyond;       /* of these, those that other namespaces of it go with */
 	const char *erase_reason;     /* why it can begin none of those that purge, or NULL */
 	unsigned erase;               /* the one that is to be done; 0: none */
 };
@@ -89,10 +90,7 @@ int pl_wipe_warn(struct pl_wipe *w, struct platter_error *err, const char *forma
 void pl_wipe_identify(struct pl_wipe *w);
 /* Make what the drive hides addressable and part of the target, if that was asked for. */
 int pl_wipe_unhide(struct pl_wipe *w, struct platter_error *err);
-/*
- * An NVMe drive may erase all namespaces of its controller, or does by definition: refuse where
- * another one is in use, else warn.
- */
+/* Where other namespaces of the drive are erased too: refuse if one is in use, else warn. */
 int pl_wipe_check_namespaces(struct pl_wipe *w, struct platter_error *err);
 /* The best of these erases, enum pl_erase, that counts as Purge; 0: none does. */
 unsigned pl_wipe_best_purge(unsigned erases, bool hard_disk);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* test-wipe.c - what passes write, where, and how far a wipe came */
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "checksums.h"
-#include "test.h"
+#include "fake-hardware.h"
 #include "wipe.h"
 
 static struct platter_error err;
@@ -317,4 +319,99 @@ TEST(state_that_was_changed_is_refused)
 	}
 	pl_wipe_state_done(&s);
 	free(text);
+}
+
+/* ---- what the drive itself does ---- */
+
+#define DRIVE_SIZE MIB(1)
+
+static int drive_fd;
+
+/* While the drive tells how far it is, what it stores becomes zeros. */
+static void
+erase_meanwhile(const struct platter_progress_event *event, void *closure)
+{
+	static const uint8_t zeros[KIB(64)];
+	bool *erases = closure;
+
+	for (uint64_t at = 0; *erases && event->done && at < DRIVE_SIZE; at += sizeof zeros)
+		EXPECT_EQ(pwrite(drive_fd, zeros, sizeof zeros, (off_t)at), sizeof zeros);
+}
+
+static void
+tells_sanitize(struct fake *f, uint16_t progress, uint16_t status)
+{
+	uint8_t log[512] = { 0 };
+
+	put_le16(log, progress);
+	put_le16(log + 2, status);
+	put_le32(log + 4, 0x0a);
+	want_nvme(f, 0x02, UINT32_MAX, 0x007f0081, 512);
+	gives_data(f, log, sizeof log);
+}
+
+/* An NVMe drive that says that it sanitized itself by block erase. */
+static struct pl_hardware *
+sanitizing_drive(struct fake *f)
+{
+	struct pl_hardware *hw;
+	uint8_t id[4096] = { 0 };
+
+	is_namespace(f, 1);
+	put_le32(id + 328, 0x00000002);
+	want_nvme(f, 0x06, 0, 1, 4096);
+	gives_data(f, id, sizeof id);
+	want_nvme(f, 0x84, 0, 0x0a, 0);
+	tells_sanitize(f, 0x4000, 2);
+	/* Long enough for the progress to be told. */
+	f->steps[f->nr - 1].last_for = 150;
+	tells_sanitize(f, 0xffff, 1);
+	EXPECT_OK(pl_hardware_new(f->transport, &hw, &err));
+	return hw;
+}
+
+static void
+sanitize(bool erases, enum platter_wipe_outcome outcome, const char *words)
+{
+	struct platter_progress progress = { .report = erase_meanwhile, .closure = &erases };
+	struct fake *f = fake_new();
+	struct pl_wipe *w = calloc(1, sizeof *w);
+	uint8_t *bytes = malloc(DRIVE_SIZE);
+	char path[256];
+
+	snprintf(path, sizeof path, "%s/drive", pl_test_folder());
+	drive_fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	EXPECT(w && bytes && drive_fd >= 0);
+	EXPECT_OK(pl_wipe_bytes((struct pl_wipe_pattern){ 0 }, 0, no_seed, 0, bytes, DRIVE_SIZE,
+				&err));
+	EXPECT_EQ(pwrite(drive_fd, bytes, DRIVE_SIZE, 0), DRIVE_SIZE);
+	w->target = strdup("drive");
+	w->method = pl_wipe_method_by_name("nvme-sanitize-block");
+	w->erase = PL_ERASE_NVME_SANITIZE_BLOCK;
+	w->hardware = sanitizing_drive(f);
+	w->fd = drive_fd;
+	w->direct_fd = -1;
+	w->size = w->state.size = DRIVE_SIZE;
+	w->sector_size = w->align = 512;
+	EXPECT_OK(pl_extents_add(&w->extents, 0, DRIVE_SIZE, &err));
+	EXPECT_OK(pl_wipe_run(&w, 1, &progress, &err));
+	EXPECT_EQ(w->report.outcome, outcome);
+	if (!strstr(w->verify_text, words))
+		pl_test_fail(__FILE__, __LINE__, "'%s' does not say '%s'", w->verify_text, words);
+	EXPECT_EQ(w->report.verified, DRIVE_SIZE);
+	done(f);
+	pl_wipe_free(w);
+	free(bytes);
+}
+
+TEST(drive_that_sanitized_itself_holds_nothing_that_it_held)
+{
+	sanitize(true, PLATTER_WIPE_VERIFIED,
+		 "0 of 256 places hold what they held before; all of "
+		 "it reads as zeros");
+}
+
+TEST(drive_that_only_says_so_is_found_out)
+{
+	sanitize(false, PLATTER_WIPE_DIFFERS, "256 of 256 places");
 }
