@@ -23,17 +23,31 @@ struct wipes {
 	size_t nr;
 };
 
-static int
-list_methods(const struct arguments *args)
+static void
+print_methods(void)
 {
 	static const char *const headings[] = { "METHOD", ">PASSES", "NIST", "WHAT IT IS" };
 	static const char *const levels[] = { "", "Clear", "Purge" };
-	static const char *const json_levels[] = { "none", "clear", "purge" };
 	const struct platter_wipe_method *m;
-	json_t *list = json_array();
 	struct table table;
 
 	table_init(&table, headings, ARRAY_SIZE(headings));
+	for (size_t i = 0; (m = platter_wipe_method(i)); i++) {
+		table_cell(&table, "%s", m->name);
+		table_cell(&table, "%.0u", m->nr_passes); /* nothing for 0 */
+		table_cell(&table, "%s", levels[m->level]);
+		table_cell(&table, "%s", m->title);
+	}
+	table_print(&table, stdout, "");
+}
+
+static json_t *
+json_methods(void)
+{
+	static const char *const levels[] = { "none", "clear", "purge" };
+	const struct platter_wipe_method *m;
+	json_t *list = json_array();
+
 	for (size_t i = 0; (m = platter_wipe_method(i)); i++) {
 		json_t *o = json_object(), *passes = json_array();
 
@@ -43,23 +57,25 @@ list_methods(const struct arguments *args)
 		json_put(o, "title", json_text(m->title));
 		json_put(o, "standard", json_text(m->standard));
 		json_put(o, "details", json_text(m->details));
-		json_put(o, "level", json_text(json_levels[m->level]));
+		json_put(o, "level", json_text(levels[m->level]));
 		json_put(o, "passes", passes);
 		json_array_append_new(list, o);
-		table_cell(&table, "%s", m->name);
-		table_cell(&table, "%.0u", m->nr_passes); /* nothing for 0 */
-		table_cell(&table, "%s", levels[m->level]);
-		table_cell(&table, "%s", m->title);
 	}
-	if (args->json) {
-		json_t *answer = json_answer(args);
+	return list;
+}
 
-		json_put(answer, "methods", list);
-		json_print(answer, stdout);
-	} else {
-		json_decref(list);
-		table_print(&table, stdout, "");
+static int
+list_methods(const struct arguments *args)
+{
+	json_t *answer;
+
+	if (!args->json) {
+		print_methods();
+		return STATUS_DONE;
 	}
+	answer = json_answer(args);
+	json_put(answer, "methods", json_methods());
+	json_print(answer, stdout);
 	return STATUS_DONE;
 }
 
