@@ -174,7 +174,15 @@ const struct option_info option_table[NR_OPTIONS] = {
 			    "out" },
 	[OPT_FS] = { "fs", 0, OPTION_TEXT, "NAME", NULL,
 		     "file system of a new disk without partitions: ext4, fat32, ..." },
-	[OPT_METHOD] = { "method", 0, OPTION_TEXT, "NAME", NULL,
+	[OPT_METHOD] = { "method", 0, OPTION_TEXT, "NAME",
+			 "auto|zero|random|dod|gutmann|apple-fastest|apple-1|apple-3"
+			 "|apple-7|nist-clear|nist-purge|ata-secure-erase"
+			 "|ata-secure-erase-enhanced|ata-sanitize-block"
+			 "|ata-sanitize-crypto|ata-sanitize-overwrite|nvme-format"
+			 "|nvme-format-crypto|nvme-sanitize-block|nvme-sanitize-crypto"
+			 "|nvme-sanitize-overwrite|scsi-sanitize-block"
+			 "|scsi-sanitize-crypto|scsi-sanitize-overwrite|discard"
+			 "|discard-secure|luks",
 			 "how, as --list-methods lists them; else what is right for the drive" },
 	[OPT_LIST_METHODS] = { "list-methods", 0, OPTION_FLAG, NULL, NULL,
 			       "list the methods; with --json also what each pass writes" },
@@ -187,7 +195,7 @@ const struct option_info option_table[NR_OPTIONS] = {
 			      "where the medium goes next" },
 	[OPT_PROPERTY] = { "property", 0, OPTION_TEXT, "NUMBER", NULL,
 			   "number that the medium has in your books" },
-	[OPT_WIPE_VERIFY] = { "verify", 0, OPTION_TEXT, "HOW", NULL,
+	[OPT_WIPE_VERIFY] = { "verify", 0, OPTION_TEXT, "HOW", "full|sample|none",
 			      "read back: full (else this), sample, sample:SHARE or none" },
 	[OPT_STATE] = { "state", 0, OPTION_TEXT, "FILE", NULL,
 			"where it is kept how far it came; or a folder for such files" },

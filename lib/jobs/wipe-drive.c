@@ -63,7 +63,10 @@ rotational_by_kernel(const struct pl_blocks *blocks, size_t disk, const char *bu
 	if (!*bus || !strcmp(bus, "virtio"))
 		return -1;
 	told = pl_block_number(blocks, disk, "queue/rotational", UINT64_MAX);
-	return told == UINT64_MAX ? -1 : told != 0;
+	/* Of memory sticks, which do not tell, the kernel says that they rotate. */
+	if (told == UINT64_MAX || (told && !strcmp(bus, "usb")))
+		return -1;
+	return told != 0;
 }
 
 static void

@@ -21,11 +21,10 @@
 #include "text.h"
 #include "wipe.h"
 
-#define WORDS_FLASH                                                                                \
-	"it stores in flash: overwriting does not reach cells that were replaced or set aside.  "  \
-	"NIST SP 800-88 Rev. 1 purges such drives by their own sanitize command or by destroying " \
-	"their key, and Apple's Disk Utility offers no overwriting for them but advises "          \
-	"encryption"
+#define WORDS_FLASH                                                                            \
+	"overwriting does not reach cells that were replaced or set aside.  NIST SP 800-88 "   \
+	"Rev. 1 purges such drives by their own sanitize command or by destroying their key, " \
+	"and Apple's Disk Utility offers no overwriting for them but advises encryption"
 
 int
 pl_wipe_warn(struct pl_wipe *w, struct platter_error *err, const char *format, ...)
@@ -322,7 +321,10 @@ warn(struct pl_wipe *w, struct platter_error *err)
 				 "stood in it: snapshots, reflinks, a journal, blocks that it "
 				 "writes to another place");
 	if (r == 0 && overwrites && w->report.drive.rotational == 0)
-		r = pl_wipe_warn(w, err, WORDS_FLASH);
+		r = pl_wipe_warn(w, err, "it stores in flash: " WORDS_FLASH);
+	else if (r == 0 && overwrites && !strcmp(w->bus, "usb") && w->report.drive.rotational < 0)
+		r = pl_wipe_warn(w, err,
+				 "if it stores in flash, as memory sticks do: " WORDS_FLASH);
 	if (r == 0 && w->erase_reason && overwrites && !w->partition)
 		r = pl_wipe_warn(
 			w, err,

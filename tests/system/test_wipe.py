@@ -116,6 +116,11 @@ def test_methods_against_their_documentation():
     expect_equal(methods["apple-7"]["passes"],
                  ["0xf6", "zeros", "0xff", "random", "zeros", "0xff", "random"], "Apple's seven passes")
     expect_equal(methods["apple-3"]["passes"], ["random", "random", "zeros"], "Apple's three passes")
+    completion = platter("--completion", "bash").text
+    with open(os.path.join(lib.ROOT, "docs/man/platter-wipe.1")) as f:
+        manual = f.read()
+    for name in methods:
+        expect(name in completion and name in manual, f"the completion, or the manual, does not name {name}")
 
 
 def test_sectors_that_cannot_be_written_are_in_the_certificate():
@@ -653,6 +658,7 @@ def check_drive(name, told, size):
     auto = json.loads(told[name, "auto"][1])["wipes"][0]
     expect_equal(auto["drive"]["serial"], f"{name.upper()}1", f"{name}: serial number")
     # Of QEMU's drives, NVMe alone has a way to erase itself.
+    expect_equal(any("memory sticks" in w for w in auto["warnings"]), name == "stick", f"{name}: words on flash")
     expect_equal(auto["method"], "nvme-format" if name == "nvme" else "zero", f"{name}: what is proposed, {auto}")
     for (drive, method), answer in told.items():
         if drive != name or method == "auto":
