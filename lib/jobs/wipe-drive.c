@@ -21,30 +21,31 @@
 /* Tenths of a second that the kernel may take to see that a drive has become larger. */
 #define PATIENCE 50
 
-/* What Rev. 1 of SP 800-88 and IEEE 2883 count as Purge, what can be verified best first. */
+/*
+ * What Rev. 1 of SP 800-88 and IEEE 2883 count as Purge, what can be verified best first; ended
+ * by 0.
+ */
 static const unsigned flash_purges[] = {
 	PL_ERASE_NVME_SANITIZE_BLOCK,     PL_ERASE_ATA_SANITIZE_BLOCK,
 	PL_ERASE_SCSI_SANITIZE_BLOCK,     PL_ERASE_NVME_SANITIZE_CRYPTO,
 	PL_ERASE_ATA_SANITIZE_CRYPTO,     PL_ERASE_SCSI_SANITIZE_CRYPTO,
 	PL_ERASE_NVME_FORMAT_CRYPTO,      PL_ERASE_NVME_FORMAT,
-	PL_ERASE_NVME_SANITIZE_OVERWRITE,
+	PL_ERASE_NVME_SANITIZE_OVERWRITE, 0,
 };
 static const unsigned disk_purges[] = {
 	PL_ERASE_ATA_SANITIZE_CRYPTO,    PL_ERASE_SCSI_SANITIZE_CRYPTO,
 	PL_ERASE_ATA_SANITIZE_OVERWRITE, PL_ERASE_SCSI_SANITIZE_OVERWRITE,
-	PL_ERASE_ATA_SECURITY_ENHANCED,
+	PL_ERASE_ATA_SECURITY_ENHANCED,  0,
 };
 
 unsigned
 pl_wipe_best_purge(unsigned erases, bool hard_disk)
 {
-	const unsigned *list = hard_disk ? disk_purges : flash_purges;
-	size_t nr = hard_disk ? ARRAY_SIZE(disk_purges) : ARRAY_SIZE(flash_purges);
+	const unsigned *best = hard_disk ? disk_purges : flash_purges;
 
-	for (size_t i = 0; i < nr; i++)
-		if (erases & list[i])
-			return list[i];
-	return 0;
+	while (*best && !(erases & *best))
+		best++;
+	return *best;
 }
 
 static void

@@ -655,7 +655,9 @@ def test_drives_of_a_pc():
 
 
 def check_drive(name, told, size):
-    auto = json.loads(told[name, "auto"][1])["wipes"][0]
+    status, out, err = told[name, "auto"]
+    expect_equal(status, 0, f"{name}, --dry-run: {out.decode()} {err.decode()}: status")
+    auto = json.loads(out)["wipes"][0]
     expect_equal(auto["drive"]["serial"], f"{name.upper()}1", f"{name}: serial number")
     # Of QEMU's drives, NVMe alone has a way to erase itself.
     expect_equal(any("memory sticks" in w for w in auto["warnings"]), name == "stick", f"{name}: words on flash")

@@ -136,6 +136,15 @@ TEST(best_purge_of_what_a_drive_offers)
 		  PL_ERASE_NVME_SANITIZE_CRYPTO);
 	EXPECT_EQ(pl_wipe_best_purge(PL_ERASE_NVME_FORMAT | PL_ERASE_TRIM, false),
 		  PL_ERASE_NVME_FORMAT);
+	/* What is not in a list is never found there. */
+	for (unsigned how = 1; how; how <<= 1) {
+		unsigned flash = pl_wipe_best_purge(how, false);
+		unsigned disk = pl_wipe_best_purge(how, true);
+
+		EXPECT((flash == 0 || flash == how) && (disk == 0 || disk == how));
+	}
+	EXPECT_EQ(pl_wipe_best_purge(PL_ERASE_TRIM, false), 0);
+	EXPECT_EQ(pl_wipe_best_purge(0, false), 0);
 	/* Rev. 1 accepts enhanced secure erase of hard disks, not of flash, and the normal one never. */
 	EXPECT_EQ(pl_wipe_best_purge(PL_ERASE_ATA_SECURITY | PL_ERASE_ATA_SECURITY_ENHANCED, true),
 		  PL_ERASE_ATA_SECURITY_ENHANCED);
