@@ -230,7 +230,7 @@ ask_about(const struct arguments *args, const char *target)
 }
 
 static int
-ask(const struct arguments *args, const struct wipes *w)
+ask_about_all(const struct arguments *args, const struct wipes *w)
 {
 	int status = STATUS_DONE;
 
@@ -355,7 +355,7 @@ command_wipe(const struct arguments *args)
 		return status;
 	status = plan_all(args, &options, &w);
 	if (status == STATUS_DONE)
-		status = ask(args, &w);
+		status = ask_about_all(args, &w);
 	if (status == STATUS_DONE && args->option[OPT_DRY_RUN].given && args->json)
 		json_print(json_wipes(args, w.reports, w.nr), stdout);
 	else if (status == STATUS_DONE && !args->option[OPT_DRY_RUN].given)
