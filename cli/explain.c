@@ -30,7 +30,8 @@ say_paragraph(int indent, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	rest = text = format_text(format, args);
+	text = format_text(format, args);
+	rest = text;
 	va_end(args);
 	while ((word = strsep(&rest, " "))) {
 		char *longer;

@@ -119,7 +119,7 @@ int pl_explain_disk(struct pl_place *place, const struct platter_table *table,
 		    struct platter_explained *ret, struct platter_error *err);
 
 /* As platter_explain() says; `format` and `given` as pl_place_open_given() takes them. */
-int pl_explain(const char *place, const char *format, unsigned flags, struct pl_parents *given,
+int pl_explain(const char *name, const char *format, unsigned flags, struct pl_parents *given,
 	       struct platter_explanation **ret, struct platter_error *err);
 void pl_explanation_free(struct platter_explanation *explanation);
 
