@@ -10,6 +10,7 @@
 
 #include "commands.h"
 #include "output.h"
+#include "picture.h"
 
 /*
  * Compressed pieces that follow each other in the file are one extent, although what pads
@@ -26,11 +27,26 @@ enum {
 
 static const char *const kinds[NR_KINDS] = { "data", "zero", "hole", "bad" };
 
+/* Of the picture: the kinds, and what is compressed. */
+enum {
+	CLASS_COMPRESSED = NR_KINDS,
+	NR_CLASSES
+};
+
+static const struct picture_class classes[NR_CLASSES] = {
+	[PLATTER_DATA] = { .label = "data", .rgb = 0x2e7d32 },
+	[PLATTER_ZERO] = { .label = "zero", .rgb = 0xb0bec5 },
+	[PLATTER_HOLE] = { .label = "hole", .rgb = 0xe6eaec },
+	[PLATTER_BAD] = { .label = "bad", .rgb = 0xc62828, .always = true },
+	[CLASS_COMPRESSED] = { .label = "compressed", .rgb = 0x1565c0 },
+};
+
 struct map {
 	const struct arguments *args;
 	struct platter_extent run;    /* found, and perhaps not at its end yet; length 0: none */
 	uint64_t last_stored;         /* where the last compressed piece of it begins */
 	uint64_t bytes[NR_KINDS], nr; /* of what was printed */
+	struct picture *picture;      /* NULL: none is drawn */
 
 	/* The file that was named last: as JSON, to be freed; whether it needs no care in text. */
 	const char *file;
@@ -131,6 +147,13 @@ print_object(struct map *m, const struct platter_extent *e)
 	printf(", \"file\": %s}", m->file_json ? m->file_json : "null");
 }
 
+/* A picture stands for the lines. */
+static bool
+wants_lines(const struct map *m)
+{
+	return !m->picture && !m->args->option[OPT_QUIET].given;
+}
+
 static void
 print_run(struct map *m)
 {
@@ -138,8 +161,11 @@ print_run(struct map *m)
 		return;
 	if (m->args->json)
 		print_object(m, &m->run);
-	else if (!m->args->option[OPT_QUIET].given)
+	else if (wants_lines(m))
 		print_line(m, &m->run);
+	if (m->picture)
+		picture_fill(m->picture, m->run.offset, m->run.length,
+			     m->run.compressed ? CLASS_COMPRESSED : m->run.kind);
 	m->bytes[m->run.kind] += m->run.length;
 	m->nr++;
 	m->run.length = 0;
@@ -201,7 +227,7 @@ begin(const struct map *m, struct platter_disk *disk)
 		fputs("{\n", stdout);
 		print_members(head);
 		fputs(",\n  \"extents\": [\n", stdout);
-	} else if (!m->args->option[OPT_QUIET].given) {
+	} else if (wants_lines(m)) {
 		puts("Offset            Length            Kind        Depth  Stored at         "
 		     "File");
 	}
@@ -231,12 +257,22 @@ finish(const struct map *m, const struct platter_error *err)
 }
 
 static int
+save_pictures(const struct arguments *args, const struct picture *p, struct platter_error *err)
+{
+	const struct option_value *png = &args->option[OPT_PNG], *svg = &args->option[OPT_SVG];
+	int r = png->given ? picture_save_png(p, png->text, args->operands[0], err) : 0;
+
+	return r == 0 && svg->given ? picture_save_svg(p, svg->text, args->operands[0], err) : r;
+}
+
+static int
 map(const struct arguments *args, struct platter_disk *disk)
 {
 	const struct option_value *length = &args->option[OPT_LENGTH];
 	uint64_t offset = args->option[OPT_OFFSET].number, size = platter_size(disk), end = size;
 	struct platter_error err = PLATTER_ERROR_INIT;
 	struct map m = { .args = args };
+	struct picture picture;
 	int r;
 
 	if (offset > size)
@@ -245,10 +281,18 @@ map(const struct arguments *args, struct platter_disk *disk)
 				    args->option[OPT_OFFSET].text, size);
 	if (length->given && length->number < size - offset)
 		end = offset + length->number;
+	if (args->option[OPT_PNG].given || args->option[OPT_SVG].given) {
+		picture_init(&picture, size, classes, NR_CLASSES);
+		m.picture = &picture;
+	}
 	begin(&m, disk);
 	r = walk(&m, disk, offset, end, &err);
+	if (r == 0 && m.picture)
+		r = save_pictures(args, &picture, &err);
 	finish(&m, r < 0 ? &err : NULL);
 	free(m.file_json);
+	if (m.picture)
+		picture_done(&picture);
 	if (r == 0)
 		return STATUS_DONE;
 	return args->json ? STATUS_FAILED

@@ -205,6 +205,10 @@ const struct option_info option_table[NR_OPTIONS] = {
 			"only what is behind the ends of files in their last clusters" },
 	[OPT_HIDDEN_AREAS] = { "hidden-areas", 0, OPTION_FLAG, NULL, NULL,
 			       "make what an HPA or DCO hides addressable first" },
+	[OPT_PNG] = { "png", 0, OPTION_TEXT, "FILE", NULL,
+		      "draw a picture of the disk, a PNG file" },
+	[OPT_SVG] = { "svg", 0, OPTION_TEXT, "FILE", NULL,
+		      "draw a picture of the disk, an SVG file" },
 	[OPT_NEWER] = { "newer", 0, OPTION_TEXT, "WHEN", NULL,
 			"modified after a date, 2026-11-22 18:02:36 UTC, or a file inside" },
 };
@@ -253,7 +257,8 @@ static const enum option_id compare_options[] = { OPT_IGNORE_ZERO_TAIL, READING,
 static const enum option_id measure_options[] = { OPT_SIZE,     OPT_FORMAT,       OPT_OPTION,
 						  OPT_COMPRESS, OPT_SPARSE,       OPT_THREADS,
 						  READING,      COMMON_WITH_WORK, OPT_HELP };
-static const enum option_id map_options[] = { OPT_OFFSET, OPT_LENGTH, READING, COMMON, OPT_HELP };
+static const enum option_id map_options[] = { OPT_OFFSET, OPT_LENGTH, OPT_PNG, OPT_SVG,
+					      READING,    COMMON,     OPT_HELP };
 static const enum option_id resize_options[] = { OPT_DISCARD_DATA, OPT_INPUT_FORMAT,
 						 OPT_PASSPHRASE_FILE, COMMON, OPT_HELP };
 static const enum option_id snapshot_options[] = {
@@ -388,7 +393,8 @@ const struct verb verb_table[] = {
 	  "(never\n"
 	  "written) or bad, and where data stands in which file.  Depth 1 is the backing file.\n",
 	  "  platter map disk.qcow2\n"
-	  "  platter map --json --offset 1M --length 64K disk.vhdx@2\n",
+	  "  platter map --json --offset 1M --length 64K disk.vhdx@2\n"
+	  "  platter map --png disk.png rescued.img\n",
 	  map_options },
 	{ "measure", "[SOURCE]", 0, 1, "say how large an image would be, without making it",
 	  "Of SOURCE, or of an empty disk (--size); in one format (-O) or in all.  Zeros that "

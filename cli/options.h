@@ -129,6 +129,8 @@ enum option_id {
 	OPT_FREE_SPACE,
 	OPT_SLACK,
 	OPT_HIDDEN_AREAS,
+	OPT_PNG,
+	OPT_SVG,
 	NR_OPTIONS
 };
 

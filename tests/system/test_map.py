@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import struct
+import xml.etree.ElementTree
+import zlib
 
 import lib
 from lib import GIB, KIB, MIB, expect, expect_equal, mixed_raw, path, platter, run
@@ -162,6 +164,47 @@ def test_text():
     expect("\x1b" not in "".join(lines), "the name's control character is printed")
     expect(lines[4].startswith("3 extents: data 1.0 MiB (1048576 bytes)"), lines[4])
     expect_equal(platter("map", "-q", raw).text, "", "with --quiet it says")
+
+
+def pixels(png):
+    """Width, height, palette and rows of an indexed PNG, by the chunks of its specification."""
+    with open(png, "rb") as f:
+        data = f.read()
+    expect_equal(data[:8], b"\x89PNG\r\n\x1a\n", "signature")
+    at, chunks = 8, {}
+    while at < len(data):
+        n, kind = struct.unpack(">I4s", data[at:at + 8])
+        body = data[at + 8:at + 8 + n]
+        expect_equal(zlib.crc32(kind + body), struct.unpack(">I", data[at + 8 + n:at + 12 + n])[0], f"CRC of {kind}")
+        chunks[kind] = chunks.get(kind, b"") + body
+        at += 12 + n
+    width, height, bits, colour = struct.unpack(">IIBB", chunks[b"IHDR"][:10])
+    expect_equal((bits, colour), (8, 3), "bits and colour type")
+    raw = zlib.decompress(chunks[b"IDAT"])
+    rows = [raw[y * (width + 1):(y + 1) * (width + 1)] for y in range(height)]
+    expect_equal({row[0] for row in rows}, {0}, "filters")
+    palette = [chunks[b"PLTE"][i:i + 3].hex() for i in range(0, len(chunks[b"PLTE"]), 3)]
+    return width, height, palette, [row[1:] for row in rows]
+
+
+def test_picture():
+    """--png and --svg draw cells in the colours of the legend, and nothing is left beside a file that cannot be written."""
+    raw = lib.make_raw("a&<b>.img", 8 * MIB, [(2 * MIB, lib.noise(2 * MIB))])
+    r = platter("map", "--png", path("a.png"), "--svg", path("a.svg"), raw)
+    expect_equal(len(r.text.splitlines()), 1, "lines beside a picture")
+    width, height, palette, rows = pixels(path("a.png"))
+    colours = [palette[rows[60 + 8 * y][20]] for y in range(64)]
+    expect_equal(len(set(colours)), 2, f"colours of the rows of cells: {colours}")
+    expect_equal([i for i, c in enumerate(colours) if c == "2e7d32"], list(range(16, 32)), "rows of cells with data")
+    svg = xml.etree.ElementTree.parse(path("a.svg")).getroot()
+    name = "{http://www.w3.org/2000/svg}"
+    texts = [t.text for t in svg.iter(name + "text")]
+    expect_equal(texts[0], raw, "title")
+    expect("data: 2.0 MiB (2097152 bytes)" in texts, f"legend: {texts}")
+    green = [e for e in svg.iter(name + "rect") if e.get("fill") == "#2e7d32"]
+    expect_equal(len(green), 16 + 1, "green rectangles: a row each, and the legend's")
+    r = platter("map", "--png", path("none/a.png"), raw, status=3)
+    expect("none/a.png" in r.errors, str(r))
 
 
 def test_stream():
