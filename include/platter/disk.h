@@ -18,6 +18,7 @@
  *	disk.img@1?format=qcow2@2	partition 2 of the QCOW2 image stored in partition 1
  *	disk.img@2:/vm/guest.qcow2	a file in a file system, as it is; followed by '@' or ":/"
  *					the image that it holds
+ *	disk.img?map=disk.map		what this mapfile of ddrescue's does not call finished is bad
  *	disk.img.001			split raw images, by their first part
  *	disk.hdd			a disk of Parallels, by the folder of its DiskDescriptor.xml
  *	backup.sparsebundle		a sparse bundle of Apple's, by its folder
@@ -27,7 +28,8 @@
  * snapshot=NAME|ID, of an image or, if that has none of this name, of the file system on it;
  * fs=NAME chooses one of several file systems
  * or trees of files; backing=no opens an overlay without its backing file, its
- * holes reading as zeros.  A file whose name holds '?' or '@' is found first under
+ * holes reading as zeros; map=FILE names a mapfile, of what could not be read, other than
+ * IMAGE.map, and map=none takes none.  A file whose name holds '?' or '@' is found first under
  * its whole name.
  *
  *	struct platter_error err = PLATTER_ERROR_INIT;

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "mapfile.h"
+
 static atomic_uint_fast64_t next_id = 1;
 
 int
@@ -31,6 +33,16 @@ pl_disk_done(struct pl_disk *disk)
 		pthread_mutex_destroy(&disk->write_lock);
 	free(disk->name);
 	disk->name = NULL;
+	pl_disk_set_lost(disk, NULL);
+}
+
+void
+pl_disk_set_lost(struct pl_disk *disk, struct pl_mapfile *lost)
+{
+	if (disk->lost)
+		pl_mapfile_done(disk->lost);
+	free(disk->lost);
+	disk->lost = lost;
 }
 
 struct pl_disk *
@@ -73,6 +85,22 @@ check_range(const struct pl_disk *disk, uint64_t offset, uint64_t length, struct
 			  length, offset, disk->name, pl_disk_size(disk));
 }
 
+/*
+ * The run at `offset` that is lost, or is not: up to `length`, which is cut.  What lies behind the
+ * map is not lost.
+ */
+static bool
+is_lost(const struct pl_disk *disk, uint64_t offset, uint64_t *length)
+{
+	const struct pl_block *b;
+
+	if (!disk->lost || offset >= disk->lost->size)
+		return false;
+	b = pl_mapfile_block(disk->lost, pl_mapfile_find(disk->lost, offset));
+	*length = PL_MIN(*length, b->offset + b->length - offset);
+	return b->status != PL_BLOCK_FINISHED;
+}
+
 int
 pl_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_extent *ret,
        struct platter_error *err)
@@ -84,6 +112,10 @@ pl_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_extent 
 		return pl_fail_at(err, -ERANGE, offset,
 				  "offset %" PRIu64 " is past the end of '%s'", offset, disk->name);
 	length = PL_MIN(length, pl_disk_size(disk) - offset);
+	if (is_lost(disk, offset, &length)) {
+		*ret = (struct pl_extent){ .length = length, .kind = PLATTER_BAD };
+		return 0;
+	}
 	r = disk->ops->map(disk, offset, length, &e, err);
 	if (r < 0) {
 		pl_error_place(err, disk->name);
@@ -102,14 +134,16 @@ pl_resolve(struct pl_disk *disk, uint64_t offset, uint64_t length, unsigned flag
 
 	/* Disks stand only on disks that were there before them: this walk ends. */
 	for (;;) {
-		struct pl_extent e;
+		struct pl_extent e = { 0 };
 		int r;
 
 		if (disk->ops->read && !(flags & PL_RESOLVE_LEAF_HOLES)) {
 			if (offset >= pl_disk_size(disk))
 				return check_range(disk, offset, 1, err);
-			e = (struct pl_extent){ .length = PL_MIN(length,
-								 pl_disk_size(disk) - offset) };
+			length = PL_MIN(length, pl_disk_size(disk) - offset);
+			if (is_lost(disk, offset, &length))
+				e.kind = PLATTER_BAD;
+			e.length = length;
 		} else {
 			r = pl_map(disk, offset, length, &e, err);
 			if (r < 0)

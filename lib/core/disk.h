@@ -24,6 +24,7 @@
 
 struct pl_facts;
 struct pl_disk;
+struct pl_mapfile;
 
 /* Layers below a disk, backing files included.  Deeper stacks are refused (-EFBIG). */
 #define PL_MAX_DEPTH 64
@@ -115,12 +116,13 @@ struct pl_disk {
 	uint32_t sector_size; /* logical, 512 if not known */
 	uint32_t physical_sector_size;
 	bool writable;
-	bool growable;          /* a file: writing past the end extends it */
-	bool sequential;        /* a stream: read, or written, once, from front to back */
-	uint64_t look_ahead;    /* its map() reads: how far pl_span() goes at once; 0: any way */
-	struct pl_disk *parent; /* what holes fall through to, or NULL; a reference */
-	unsigned depth;         /* layers below, kept by pl_disk_stack() */
-	uint64_t id;            /* unique in the process: names its chunks in the cache */
+	bool growable;           /* a file: writing past the end extends it */
+	bool sequential;         /* a stream: read, or written, once, from front to back */
+	uint64_t look_ahead;     /* its map() reads: how far pl_span() goes at once; 0: any way */
+	struct pl_mapfile *lost; /* what of it could not be read once; see pl_disk_set_lost() */
+	struct pl_disk *parent;  /* what holes fall through to, or NULL; a reference */
+	unsigned depth;          /* layers below, kept by pl_disk_stack() */
+	uint64_t id;             /* unique in the process: names its chunks in the cache */
 	atomic_uint refs;
 	atomic_uint generation; /* of the cached chunks; writing starts a new one */
 	pthread_mutex_t write_lock;
@@ -154,6 +156,12 @@ pl_disk_autounref_(struct pl_disk **disk)
 
 /* Record that `disk` stands on `below` (may be NULL): keeps the depth, refuses too deep a stack. */
 int pl_disk_stack(struct pl_disk *disk, const struct pl_disk *below, struct platter_error *err);
+
+/*
+ * What this mapfile does not call finished is BAD, whatever the driver's map() says.  Takes over
+ * the mapfile, which is from malloc().  Before anybody reads the disk.
+ */
+void pl_disk_set_lost(struct pl_disk *disk, struct pl_mapfile *lost);
 
 /* One level of the map, checked and clipped to `length` (> 0) and to the disk's end. */
 int pl_map(struct pl_disk *disk, uint64_t offset, uint64_t length, struct pl_extent *ret,

@@ -15,6 +15,7 @@
 
 #include "disk.h"
 #include "facts.h"
+#include "mapfile.h"
 
 #define PL_DISC_SECTOR  2048
 #define PL_AUDIO_SECTOR 2352
@@ -193,14 +194,12 @@ bool pl_drive_leaf_bad(struct pl_disk *leaf, size_t index, uint64_t *ret_offset,
 		       uint64_t *ret_length);
 
 /*
- * mapfile.c: the text of a map file of GNU ddrescue, malloc()ed; NULL: no memory.  With `sound`, which
- * may be NULL, both leaves are of one disc, from its sector 0 on, and positions are those of an image
- * that has 2352 bytes of each sector; else they are those of `data`.
+ * mapfile.c: what could be read so far, all of which was tried; pl_mapfile_done() it.  With `sound`,
+ * which may be NULL, both leaves are of one disc, from its sector 0 on, and positions are those of an
+ * image that has 2352 bytes of each sector; else they are those of `data`.
  */
-char *pl_drive_mapfile(struct pl_disk *data, struct pl_disk *sound);
-
-/* What the first line of each begins with, ddrescue's too. */
-#define PL_MAPFILE_START "# Mapfile."
+int pl_drive_mapfile(struct pl_disk *data, struct pl_disk *sound, struct pl_mapfile *ret,
+		     struct platter_error *err);
 
 /* plan.c: what is to be done to the disc that is in the drive. */
 struct pl_burn_plan {

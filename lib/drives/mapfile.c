@@ -1,20 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * mapfile.c - which sectors of a disc could be read, in the form of GNU ddrescue
- *
- * GNU ddrescue manual, chapter 9 "Mapfile structure": comments; a line with the position, status
- * and pass ('+': finished); a line for each block with its position, size and status ('+': read,
- * '-': bad), which together cover the disk without gaps.
- */
+/* mapfile.c - which sectors of a disc could be read */
 #include "drive.h"
-#include "text.h"
-
-static void
-add_block(struct pl_str *s, uint64_t offset, uint64_t length, char status)
-{
-	if (length)
-		pl_str_addf(s, "0x%08" PRIX64 "  0x%08" PRIX64 "  %c\n", offset, length, status);
-}
 
 /* The bad runs of a leaf, in bytes of the image. */
 struct runs {
@@ -57,26 +43,32 @@ take(struct runs *a, struct runs *b, uint64_t *ret_offset, uint64_t *ret_length)
 	return in_a || in_b;
 }
 
-char *
-pl_drive_mapfile(struct pl_disk *data, struct pl_disk *sound)
+/* What is read up to `offset`, and that `length` bytes from there are bad. */
+static int
+append(struct pl_mapfile *m, uint64_t offset, uint64_t length, struct platter_error *err)
+{
+	int r = pl_mapfile_append(m, offset - m->size, PL_BLOCK_FINISHED, err);
+
+	return r < 0 ? r : pl_mapfile_append(m, length, PL_BLOCK_BAD, err);
+}
+
+int
+pl_drive_mapfile(struct pl_disk *data, struct pl_disk *sound, struct pl_mapfile *ret,
+		 struct platter_error *err)
 {
 	uint32_t unit = sound ? PL_AUDIO_SECTOR : PL_DISC_SECTOR;
 	struct runs a = { .leaf = data, .sector = PL_DISC_SECTOR, .sector_of_image = unit };
 	struct runs b = { .leaf = sound, .sector = PL_AUDIO_SECTOR, .sector_of_image = unit };
-	uint64_t size = PL_MAX(size_of(&a), size_of(&b)), at = 0, offset, length;
-	struct pl_str s = { 0 };
+	uint64_t size = PL_MAX(size_of(&a), size_of(&b)), offset, length;
+	int r = pl_mapfile_init(ret, 0, err);
 
-	pl_str_add(&s, PL_MAPFILE_START " Created by platter " PLATTER_VERSION "\n"
-					"# current_pos  current_status  current_pass\n");
-	pl_str_addf(&s, "0x%08" PRIX64 "     +               1\n", size);
-	pl_str_add(&s, "#      pos        size  status\n");
-	while (take(&a, &b, &offset, &length)) {
-		add_block(&s, at, offset - at, '+');
-		add_block(&s, offset, length, '-');
-		at = offset + length;
-	}
-	add_block(&s, at, size - at, '+');
-	if (s.failed)
-		pl_str_done(&s);
-	return s.text;
+	ret->phase = PL_BLOCK_FINISHED;
+	ret->position = size;
+	while (r == 0 && take(&a, &b, &offset, &length))
+		r = append(ret, offset, length, err);
+	if (r == 0)
+		r = pl_mapfile_append(ret, size - ret->size, PL_BLOCK_FINISHED, err);
+	if (r < 0)
+		pl_mapfile_done(ret);
+	return r;
 }

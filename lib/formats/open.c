@@ -100,10 +100,17 @@ open_at(struct opener *o, const char *path, const char *name, const char *format
 		if (up->file && same_file(up->file, file))
 			return pl_corrupt(err, PLATTER_NO_OFFSET,
 					  "'%s' is part of its own chain of images", path);
-	return open_image(file, path, format, NULL, NULL,
-			  o->flags &
-				  ~(unsigned)(PLATTER_OPEN_WRITE | PL_OPEN_RELINK | PL_OPEN_COMMIT),
-			  o, o->related.given, ret, err);
+	r = open_image(file, path, format, NULL, NULL,
+		       o->flags & ~(unsigned)(PLATTER_OPEN_WRITE | PL_OPEN_RELINK | PL_OPEN_COMMIT),
+		       o, o->related.given, ret, err);
+	if (r < 0 || writable || pl_storage_is_device(file))
+		return r;
+	r = pl_storage_set_lost(*ret, path, NULL, err);
+	if (r < 0) {
+		pl_disk_unref(*ret);
+		*ret = NULL;
+	}
+	return r;
 }
 
 static int

@@ -26,6 +26,7 @@
 #include "parent.h"
 #include "regions.h"
 #include "storage.h"
+#include "text.h"
 
 /* What pl_create() holds while it works. */
 struct creation {
@@ -519,7 +520,7 @@ share(struct creation *c)
 
 	if (source != c->source->storage || source->sequential || c->file->sequential ||
 	    c->options->sparse == PLATTER_SPARSE_NEVER || c->options->split || c->options->resume ||
-	    pl_storage_is_device(source))
+	    source->lost || pl_storage_is_device(source))
 		return false;
 	if (pl_storage_share(source, 0, c->file, 0, source->size, NULL) < 0)
 		return false;
@@ -730,6 +731,71 @@ remove_replaced(const struct creation *c)
 	}
 }
 
+/* The mapfile of a new image: beside it, or beside the first of its parts. */
+static char *
+mapfile_name(const char *target, bool split)
+{
+	size_t n = strlen(target);
+	bool named = n > 4 && !strcmp(target + n - 4, ".001");
+
+	return pl_format("%s%s.map", target, split && !named ? ".001" : "");
+}
+
+/* What of the source could not be read once, and so is not in its copy either. */
+static int
+map_of_lost(struct pl_disk *source, struct pl_mapfile *ret, struct platter_error *err)
+{
+	int r = pl_mapfile_init(ret, 0, err);
+
+	while (r == 0 && ret->size < source->size) {
+		enum platter_kind kind;
+		uint64_t n;
+
+		r = pl_span(source, ret->size, source->size - ret->size, &kind, &n, err);
+		if (r == 0)
+			r = pl_mapfile_append(ret, n,
+					      kind == PLATTER_BAD ? PL_BLOCK_BAD
+								  : PL_BLOCK_FINISHED,
+					      err);
+	}
+	ret->phase = PL_BLOCK_FINISHED;
+	ret->position = ret->size;
+	if (r < 0)
+		pl_mapfile_done(ret);
+	return r;
+}
+
+/*
+ * Formats have no room to tell what is bad: a mapfile beside the image does.  One of an earlier image
+ * of that name goes.  What a drive tells of its disc costs reading it: see pl_rip().
+ */
+static int
+write_mapfile(const struct creation *c, struct pl_disk *source, struct platter_error *err)
+{
+	PL_AUTOFREE char *path = mapfile_name(c->target, c->options->split);
+	struct pl_mapfile m;
+	int r;
+
+	if (!path)
+		return pl_no_memory(err);
+	if (c->file->sequential || !strcmp(c->target, "-") || source->look_ahead)
+		return 0;
+	if (!c->copy.bad) {
+		/* A disk that was opened to be changed has forgotten what was bad. */
+		if (!c->again)
+			pl_storage_remove_mapfile(path);
+		return 0;
+	}
+	r = pl_storage_check_mapfile(path, err);
+	if (r == 0)
+		r = map_of_lost(source, &m, err);
+	if (r < 0)
+		return r;
+	r = pl_storage_save_mapfile(&m, path, err);
+	pl_mapfile_done(&m);
+	return r;
+}
+
 static int
 create(struct pl_place *source, const char *target, const struct platter_create_options *options,
        bool again, struct platter_progress *progress, struct platter_copy_result *ret,
@@ -764,6 +830,9 @@ create(struct pl_place *source, const char *target, const struct platter_create_
 
 	r = produce(&c, ret, err);
 	fill_result(&c, ret);
+	/* First: without it the image would pass for a whole one. */
+	if (r == 0)
+		r = write_mapfile(&c, source->disk, err);
 	if (r == 0)
 		r = pl_storage_commit(c.file, !options->no_sync, err);
 	if (r == 0)

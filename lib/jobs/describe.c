@@ -13,6 +13,7 @@
 #include "disc.h"
 #include "format.h"
 #include "group.h"
+#include "mapfile.h"
 #include "scheme.h"
 #include "storage.h"
 #include "stored.h"
@@ -173,6 +174,14 @@ tell_logical(struct platter_layer *layer)
 }
 
 static void
+tell_lost(const struct pl_disk *disk, struct pl_facts *facts)
+{
+	if (disk->lost)
+		pl_fact_size(facts, "lost", "Not read",
+			     disk->lost->size - pl_mapfile_bytes(disk->lost, PL_BLOCK_FINISHED));
+}
+
+static void
 describe_layers(struct describer *s)
 {
 	for (size_t i = 0; i < s->place->nr_layers; i++) {
@@ -194,6 +203,7 @@ describe_layers(struct describer *s)
 			tell_format(disk, layer, s->arena);
 		if (disk->ops->describe)
 			disk->ops->describe(disk, &s->facts[i]);
+		tell_lost(disk, &s->facts[i]);
 	}
 	s->top = &s->facts[s->place->nr_layers - 1];
 }

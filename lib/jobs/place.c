@@ -36,6 +36,7 @@ struct element {
 	const char *snapshot; /* or NULL */
 	const char *disk;     /* or NULL: one of several that an image may hold */
 	const char *fs;       /* or NULL: which of the file systems that are on it */
+	const char *map;      /* or NULL: the mapfile of what could not be read; "none": none is */
 	bool no_backing;
 	bool is_inside;       /* a file inside, which is on the stack already */
 	bool leads_to_volume; /* what follows is in the file system on it */
@@ -186,6 +187,10 @@ parse_option(struct element *e, char *option, struct platter_error *err)
 		e->fs = value;
 		return 0;
 	}
+	if (value && strcmp(option, "map") == 0) {
+		e->map = value;
+		return 0;
+	}
 	if (value && strcmp(option, "backing") == 0) {
 		e->no_backing = strcmp(value, "no") == 0;
 		if (e->no_backing || strcmp(value, "yes") == 0)
@@ -194,9 +199,8 @@ parse_option(struct element *e, char *option, struct platter_error *err)
 	}
 	r = value ? pl_invalid(err, "unknown option '%s'", option)
 		  : pl_invalid(err, "option '%s' is not of the form KEY=VALUE", option);
-	pl_hint(err, "options are format=NAME, snapshot=NAME, disk=NAME, fs=NAME and backing=no, "
-		     "with '&'"
-		     " between them");
+	pl_hint(err, "options are format=NAME, snapshot=NAME, disk=NAME, fs=NAME, map=FILE and "
+		     "backing=no, with '&' between them");
 	return r;
 }
 
@@ -603,6 +607,38 @@ push_image(struct pl_place *place, struct element *e, const char *path, const ch
 	return 0;
 }
 
+static bool
+is_disc(struct pl_disk *disk)
+{
+	const struct pl_format *format = pl_format_of(disk);
+
+	return format && (format->takes == PL_TAKES_DISC || format->takes == PL_TAKES_SOUND);
+}
+
+/*
+ * What a mapfile says that could not be read of the disk on top: the one that the element names, or
+ * that of the image at `path`.  Who writes into an image makes it what it is from then on.
+ */
+static int
+take_mapfile(struct pl_place *place, const struct element *e, const char *path,
+	     struct platter_error *err)
+{
+	int r;
+
+	if (e->map && strcmp(e->map, "none") == 0)
+		return 0;
+	if (e->map && (place->disk->sequential || place->flags & PLATTER_OPEN_WRITE))
+		return pl_invalid(err, "%s takes no mapfile",
+				  place->disk->sequential ? "a stream"
+							  : "a disk that is opened for writing");
+	if (!e->map && (!path || place->flags & PLATTER_OPEN_WRITE || place->disk->sequential ||
+			pl_storage_is_device(place->storage)))
+		return 0;
+	r = pl_storage_set_lost(place->disk, path, e->map, err);
+	/* That of a disc of sound counts its sectors, which an image of it need not store as they are. */
+	return r == -EINVAL && !e->map && is_disc(place->disk) ? 0 : r;
+}
+
 static int
 open_element(struct pl_place *place, const struct parsed *p, struct element *e, const char *format,
 	     bool files, struct pl_parents *given, struct platter_error *err)
@@ -614,10 +650,12 @@ open_element(struct pl_place *place, const struct parsed *p, struct element *e, 
 
 	e->leads_to_volume = is_last && (p->tail || files);
 	/* What follows names something in it, so it is an image; else it is what it is. */
-	if (e->is_inside)
-		return e->format || !is_last || p->tail || e->snapshot
-			       ? push_image(place, e, NULL, e->format, NULL, err)
-			       : 0;
+	if (e->is_inside) {
+		r = e->format || !is_last || p->tail || e->snapshot
+			    ? push_image(place, e, NULL, e->format, NULL, err)
+			    : 0;
+		return r < 0 ? r : take_mapfile(place, e, NULL, err);
+	}
 	if (e->select) {
 		PL_AUTOFREE char *name = strndup(place->name, (size_t)e->end);
 
@@ -629,7 +667,9 @@ open_element(struct pl_place *place, const struct parsed *p, struct element *e, 
 			hint_volume(e->snapshot, err);
 		}
 		e->of_volume = !e->format;
-		return r < 0 || !e->format ? r : push_image(place, e, NULL, e->format, NULL, err);
+		if (r == 0 && e->format)
+			r = push_image(place, e, NULL, e->format, NULL, err);
+		return r < 0 ? r : take_mapfile(place, e, NULL, err);
 	}
 	if (format && e->format && strcmp(format, e->format) != 0)
 		return pl_invalid(err, "'%s' is to be opened as '%s' and as '%s'", place->name,
@@ -640,7 +680,8 @@ open_element(struct pl_place *place, const struct parsed *p, struct element *e, 
 	push(place, disk);
 	place->storage = disk;
 	format = e->format ? e->format : format ? format : p->folder_format;
-	return push_image(place, e, strcmp(path, "-") == 0 ? NULL : path, format, given, err);
+	r = push_image(place, e, strcmp(path, "-") == 0 ? NULL : path, format, given, err);
+	return r < 0 ? r : take_mapfile(place, e, p->path, err);
 }
 
 static int

@@ -6,10 +6,7 @@
  * read is told in a file of its own too.  A CD with sound is a disc of the formats' room, whose
  * sectors the drive has.
  */
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "burn.h"
 #include "create.h"
@@ -238,65 +235,24 @@ open_disc(struct pl_drive *drive, const struct platter_drive_read_options *how,
 	return r;
 }
 
-/* A file is there already: is it ours to replace? */
+/* IMAGE.map, if there is anything to tell; else one of an earlier image is removed. */
 static int
-check_mapfile(const char *path, bool overwrite, struct platter_error *err)
+tell_bad(const struct leaves *leaves, const char *path, bool *ret_mapped, struct platter_error *err)
 {
-	struct stat st;
-	int r;
-
-	if (overwrite || lstat(path, &st) < 0)
-		return 0;
-	r = pl_fail(err, -EEXIST, "'%s' exists already, which would list what cannot be read",
-		    path);
-	pl_hint(err, "move it away, or allow that it is replaced");
-	return r;
-}
-
-/* The list of an earlier image, which would be wrong of this one; another's file stays. */
-static void
-remove_mapfile(const char *path)
-{
-	char start[sizeof PL_MAPFILE_START] = "";
-	FILE *f = fopen(path, "re");
-
-	if (!f)
-		return;
-	if (fgets(start, sizeof start, f) && !strcmp(start, PL_MAPFILE_START))
-		unlink(path);
-	fclose(f);
-}
-
-static int
-write_mapfile(const char *path, const char *text, const struct platter_create_options *options,
-	      struct platter_error *err)
-{
-	const struct pl_storage_create how = { .overwrite = options->overwrite };
-	PL_AUTOUNREF struct pl_disk *file = NULL;
-	int r = pl_storage_create(path, &how, &file, err);
-
-	if (r == 0)
-		r = pl_write(file, text, strlen(text), 0, err);
-	return r < 0 ? r : pl_storage_commit(file, !options->no_sync, err);
-}
-
-/* IMAGE.map, if there is anything to tell. */
-static int
-tell_bad(const struct leaves *leaves, const char *path,
-	 const struct platter_create_options *options, bool *ret_mapped, struct platter_error *err)
-{
-	PL_AUTOFREE char *text = NULL;
+	struct pl_mapfile m;
 	uint64_t offset, length;
 	int r;
 
 	if (!(leaves->data && pl_drive_leaf_bad(leaves->data, 0, &offset, &length)) &&
 	    !(leaves->sound && pl_drive_leaf_bad(leaves->sound, 0, &offset, &length))) {
-		if (options->overwrite)
-			remove_mapfile(path);
+		pl_storage_remove_mapfile(path);
 		return 0;
 	}
-	text = pl_drive_mapfile(leaves->data, leaves->sound);
-	r = text ? write_mapfile(path, text, options, err) : pl_no_memory(err);
+	r = pl_drive_mapfile(leaves->data, leaves->sound, &m, err);
+	if (r < 0)
+		return r;
+	r = pl_storage_save_mapfile(&m, path, err);
+	pl_mapfile_done(&m);
 	*ret_mapped = r == 0;
 	return r;
 }
@@ -315,13 +271,13 @@ pl_rip(struct pl_drive *drive, const char *target, const struct platter_drive_re
 	if (r == 0 && how->start)
 		r = pl_invalid(err, "an image is made of a disc from its start on");
 	if (r == 0 && to_file)
-		r = check_mapfile(mapfile, options->overwrite, err);
+		r = pl_storage_check_mapfile(mapfile, err);
 	if (r == 0)
 		r = open_disc(drive, how, &leaves, &place, err);
 	if (r == 0)
 		r = pl_create(place, target, options, progress, &ret->copy, err);
 	if (r == 0 && to_file)
-		r = tell_bad(&leaves, mapfile, options, &ret->mapped, err);
+		r = tell_bad(&leaves, mapfile, &ret->mapped, err);
 	pl_place_close(place);
 	leaves_done(&leaves);
 	return r;

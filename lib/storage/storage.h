@@ -9,6 +9,7 @@
 #define PL_STORAGE_H
 
 #include "disk.h"
+#include "mapfile.h"
 
 /*
  * Open what `path` names: a regular file, a block device, the first part of a split
@@ -188,6 +189,25 @@ int pl_storage_reread_table(struct pl_disk *disk, struct platter_error *err);
  * lock of the file lets in; many where writes go to the device.
  */
 unsigned pl_storage_writers(struct pl_disk *disk);
+
+/* A mapfile; -EUCLEAN: the file is none. */
+int pl_storage_load_mapfile(const char *path, struct pl_mapfile *ret, struct platter_error *err);
+/* Put it in place of the one at `path`; on stable storage when it returns. */
+int pl_storage_save_mapfile(const struct pl_mapfile *m, const char *path,
+			    struct platter_error *err);
+
+/*
+ * What the mapfile at `path` does not call finished is BAD on the disk of an image, or where it
+ * is as long as the file of an image of a disc, in that.  `path` NULL: IMAGE.map, if that is there
+ * and begins as a mapfile.  -EINVAL: the mapfile is of a disk of another size.
+ */
+int pl_storage_set_lost(struct pl_disk *disk, const char *image, const char *path,
+			struct platter_error *err);
+
+/* -EEXIST: what is there is no mapfile, and must not be replaced by one. */
+int pl_storage_check_mapfile(const char *path, struct platter_error *err);
+/* Remove a mapfile; what is there and is none stays. */
+void pl_storage_remove_mapfile(const char *path);
 
 /* Forget cached pages, so that the next read comes from the medium.  Best effort. */
 void pl_storage_drop_cache(struct pl_disk *disk);

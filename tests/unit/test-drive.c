@@ -366,13 +366,16 @@ TEST(map_file_has_every_byte_once)
 {
 	struct fake *f = fake_new(PL_PROFILE_DVD_ROM, PLATTER_DISC_CLOSED, 1024);
 	struct pl_disk *leaf = leaf_of(f, 0);
+	struct pl_mapfile m;
 	char *text;
 
 	f->bad_start = 512;
 	f->bad_nr = 2;
 	expect_sectors(f, leaf, 0, 1024);
-	text = pl_drive_mapfile(leaf, NULL);
+	EXPECT_OK(pl_drive_mapfile(leaf, NULL, &m, &err));
+	text = pl_mapfile_text(&m);
 	EXPECT(text);
+	pl_mapfile_done(&m);
 	EXPECT_STR(strchr(text, '\n') + 1, "# current_pos  current_status  current_pass\n"
 					   "0x00200000     +               1\n"
 					   "#      pos        size  status\n"
