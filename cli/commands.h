@@ -19,6 +19,7 @@ int command_clone(const struct arguments *args);
 int command_list(const struct arguments *args);
 int command_explain(const struct arguments *args);
 int command_burn(const struct arguments *args);
+int command_rescue(const struct arguments *args);
 int command_rip(const struct arguments *args);
 int command_commit(const struct arguments *args);
 int command_flatten(const struct arguments *args);
@@ -102,6 +103,9 @@ void fill_create_options(const struct arguments *args, struct platter_create_opt
 /* Report a failure to make the image `target`, and how to go on.  Returns an exit status. */
 int report_create_stopped(const struct arguments *args, const char *target,
 			  struct platter_error *err);
+
+/* Show what would be lost. */
+void show_target(const char *target);
 
 /*
  * What would be lost was shown: ask whether to go on, unless --yes says so.  Of a device the word

@@ -34,6 +34,7 @@ static const struct {
 	{ "explain", command_explain }, { "formats", command_formats },
 	{ "formats", command_formats },
 	{ "wipe", command_wipe },
+	{ "formats", command_formats }, { "rescue", command_rescue },
 };
 
 int

@@ -123,8 +123,8 @@ const struct option_info option_table[NR_OPTIONS] = {
 	[OPT_CLOSE] = { "close", 0, OPTION_FLAG, NULL, NULL,
 			"close the disc: nothing can be added to it any more" },
 	[OPT_EJECT] = { "eject", 0, OPTION_FLAG, NULL, NULL, "open the tray in the end" },
-	[OPT_RETRIES] = { "retries", 0, OPTION_COUNT, "N", NULL,
-			  "try a sector that cannot be read N times again; else 3" },
+	[OPT_RETRIES] = { "retries", 0, OPTION_TIMES, "N", NULL,
+			  "try a sector that cannot be read N times again" },
 	[OPT_FROM] = { "from", 0, OPTION_TEXT, "FOLDER", NULL,
 		       "what goes into it: a folder, or one in an image: disk.img@2:/folder" },
 	[OPT_LABEL] = { "label", 'L', OPTION_TEXT, "NAME", NULL,
@@ -209,6 +209,17 @@ const struct option_info option_table[NR_OPTIONS] = {
 		      "draw a picture of the disk, a PNG file" },
 	[OPT_SVG] = { "svg", 0, OPTION_TEXT, "FILE", NULL,
 		      "draw a picture of the disk, an SVG file" },
+	[OPT_ALSO] = { "also", 0, OPTION_LIST, "COPY", NULL,
+		       "ask this device or image for what is missing; may be given again" },
+	[OPT_TIMEOUT] = { "timeout", 0, OPTION_COUNT, "SECONDS", NULL,
+			  "give a read up after so many seconds; else 30" },
+	[OPT_REVERSE] = { "reverse", 0, OPTION_FLAG, NULL, NULL, "begin at the end" },
+	[OPT_NO_TRIM] = { "no-trim", 0, OPTION_FLAG, NULL, NULL,
+			  "read only what can be read in large pieces" },
+	[OPT_NO_SCRAPE] = { "no-scrape", 0, OPTION_FLAG, NULL, NULL,
+			    "leave out what lies between bad sectors" },
+	[OPT_USED_FIRST] = { "used-first", 0, OPTION_FLAG, NULL, NULL,
+			     "read what file systems use first, then the rest" },
 	[OPT_NEWER] = { "newer", 0, OPTION_TEXT, "WHEN", NULL,
 			"modified after a date, 2026-11-22 18:02:36 UTC, or a file inside" },
 };
@@ -251,6 +262,11 @@ static const enum option_id rip_options[] = {
 	OPT_SPLIT,   OPT_HASH,   OPT_VERIFY,          OPT_RESUME,       OPT_FORCE,
 	OPT_NO_SYNC, OPT_EJECT,  OPT_PASSPHRASE_FILE, COMMON_WITH_WORK, OPT_HELP
 };
+static const enum option_id rescue_options[] = { OPT_ALSO,         OPT_RETRIES,   OPT_TIMEOUT,
+						 OPT_REVERSE,      OPT_NO_TRIM,   OPT_NO_SCRAPE,
+						 OPT_USED_FIRST,   OPT_USED_ONLY, OPT_OFFSET,
+						 OPT_LENGTH,       OPT_FORCE,     OPT_YES,
+						 COMMON_WITH_WORK, OPT_HELP };
 static const enum option_id verify_options[] = { OPT_HASH, READING, COMMON_WITH_WORK, OPT_HELP };
 static const enum option_id compare_options[] = { OPT_IGNORE_ZERO_TAIL, READING, COMMON_WITH_WORK,
 						  OPT_HELP };
@@ -366,6 +382,18 @@ const struct verb verb_table[] = {
 	  "  platter rip /dev/sr0 disc.iso\n"
 	  "  platter rip --retries=10 --hash=sha256 /dev/sr0 old.iso\n",
 	  rip_options },
+	{ "rescue", "DEVICE IMAGE [MAPFILE]", 2, 3, "save what a failing drive still gives",
+	  "DEVICE is read into the raw IMAGE, the easy parts first, and a mapfile of GNU "
+	  "ddrescue's, "
+	  "IMAGE.map,\n"
+	  "keeps what could be read.  The same command goes on where it was stopped, and another "
+	  "DEVICE\n"
+	  "fills in what the first could not give.  The exit status is 4 if something is "
+	  "missing.\n",
+	  "  platter rescue /dev/sdb disk.img\n"
+	  "  platter rescue --no-scrape /dev/sdb disk.img\n"
+	  "  platter rescue /dev/sr0 disc.iso --also other-copy.iso\n",
+	  rescue_options },
 	{ "commit", "IMAGE", 1, 1, "merge an overlay into its parent",
 	  "The parent then holds what IMAGE holds; other overlays of it are worthless.\n",
 	  "  platter commit overlay.qcow2\n"
@@ -615,14 +643,14 @@ check_format(const struct option_info *info, const char *text, char **ret_why)
 static int
 set_count(const struct option_info *info, const char *text, uint64_t *ret, char **ret_why)
 {
+	unsigned long n, least = info->kind == OPTION_COUNT;
 	char *end;
-	unsigned long n;
 
 	errno = 0;
 	n = strtoul(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno || n < 1 || n > 1024)
-		return refuse(ret_why, "--%s is a number from 1 to 1024, not '%s'", info->name,
-			      text);
+	if (*text < '0' || *text > '9' || *end || errno || n < least || n > 1024)
+		return refuse(ret_why, "--%s is a number from %lu to 1024, not '%s'", info->name,
+			      least, text);
 	*ret = n;
 	return 0;
 }
@@ -671,7 +699,8 @@ set_option(struct arguments *args, enum option_id id, const char *text, char **r
 	switch (info->kind) {
 	case OPTION_FORMAT: return check_format(info, text, ret_why);
 	case OPTION_CHOICE: return set_choice(info, text, &value->number, ret_why);
-	case OPTION_COUNT: return set_count(info, text, &value->number, ret_why);
+	case OPTION_COUNT:
+	case OPTION_TIMES: return set_count(info, text, &value->number, ret_why);
 	case OPTION_SIZE:
 	case OPTION_OFFSET: return set_size(info, text, &value->number, ret_why);
 	case OPTION_PAIRS: return add_pairs(args, text, ret_why);

@@ -131,6 +131,12 @@ enum option_id {
 	OPT_HIDDEN_AREAS,
 	OPT_PNG,
 	OPT_SVG,
+	OPT_ALSO,
+	OPT_TIMEOUT,
+	OPT_REVERSE,
+	OPT_NO_TRIM,
+	OPT_NO_SCRAPE,
+	OPT_USED_FIRST,
 	NR_OPTIONS
 };
 
@@ -145,6 +151,7 @@ enum option_kind {
 	OPTION_SIZE,       /* bytes, as platter_parse_size() reads them; not 0 */
 	OPTION_OFFSET,     /* the same, or 0 */
 	OPTION_COUNT,      /* 1 to 1024 */
+	OPTION_TIMES,      /* the same, or 0 */
 	OPTION_PAIRS,      /* KEY=VALUE[,KEY=VALUE...]; may be given again */
 };
 
@@ -175,7 +182,7 @@ bool verb_takes(const struct verb *verb, enum option_id id);
 struct option_value {
 	bool given;
 	const char *text; /* as given; "" where the argument was left out */
-	uint64_t number;  /* SIZE, COUNT; CHOICE: index in its values */
+	uint64_t number;  /* SIZE, COUNT, TIMES; CHOICE: index in its values */
 };
 
 struct listed_option {

@@ -203,6 +203,15 @@ progress_start(struct progress *p, const struct arguments *args)
 	catch_signals(&p->job);
 }
 
+bool
+progress_takes_terminal(struct progress *p)
+{
+	if (p->job.report != report_bar)
+		return false;
+	p->job.report = report_nothing;
+	return true;
+}
+
 void
 progress_end(struct progress *p)
 {

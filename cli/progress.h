@@ -23,4 +23,7 @@ struct progress {
 void progress_start(struct progress *p, const struct arguments *args);
 void progress_end(struct progress *p);
 
+/* True if it would draw a bar, which it leaves to the caller from then on. */
+bool progress_takes_terminal(struct progress *p);
+
 #endif

@@ -71,7 +71,7 @@ say_target(const char *target, const struct platter_description *d)
 		say_partitions(&d->tables[i]);
 }
 
-static void
+void
 show_target(const char *target)
 {
 	/* A device is overwritten as it is, also when an image was written to it. */

@@ -16,6 +16,7 @@
  * platter/format.h	what can be read and written
  * platter/wipe.h	drives, images and free space wiped
  * platter/progress.h	progress and cancelling
+ * platter/rescue.h	what failing drives still give
  * platter/secret.h	pass phrases of encrypted images
  * platter/error.h	errors
  * platter/text.h	sizes as people write them
@@ -36,6 +37,7 @@
 #include <platter/format.h>
 #include <platter/job.h>
 #include <platter/progress.h>
+#include <platter/rescue.h>
 #include <platter/secret.h>
 #include <platter/text.h>
 #include <platter/wipe.h>

@@ -196,3 +196,41 @@ pl_ranges_invert(const struct pl_ranges *r, uint64_t end, struct pl_ranges *ret,
 		e = pl_ranges_add(ret, at, end - at, err);
 	return e;
 }
+
+int
+pl_ranges_intersect(struct pl_ranges *r, const struct pl_ranges *with, struct platter_error *err)
+{
+	struct pl_ranges both = { 0 };
+	int e = 0;
+
+	for (size_t i = 0, k = 0; i < r->nr && k < with->nr && e == 0;) {
+		uint64_t start = PL_MAX(r->range[i].start, with->range[k].start);
+		uint64_t end = PL_MIN(r->range[i].end, with->range[k].end);
+
+		if (start < end)
+			e = pl_ranges_add(&both, start, end - start, err);
+		if (r->range[i].end < with->range[k].end)
+			i++;
+		else
+			k++;
+	}
+	if (e < 0) {
+		pl_ranges_done(&both);
+		return e;
+	}
+	pl_ranges_finish(&both, UINT64_MAX);
+	pl_ranges_done(r);
+	*r = both;
+	return 0;
+}
+
+int
+pl_ranges_copy(const struct pl_ranges *r, struct pl_ranges *ret, struct platter_error *err)
+{
+	int e = 0;
+
+	for (size_t i = 0; i < r->nr && e == 0; i++)
+		e = pl_ranges_add(ret, r->range[i].start, r->range[i].end - r->range[i].start, err);
+	pl_ranges_finish(ret, UINT64_MAX);
+	return e;
+}

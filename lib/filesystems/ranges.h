@@ -55,4 +55,11 @@ const struct pl_range *pl_ranges_find(const struct pl_ranges *r, uint64_t offset
 int pl_ranges_invert(const struct pl_ranges *r, uint64_t end, struct pl_ranges *ret,
 		     struct platter_error *err);
 
+/* Of finished sets: leave in `r` only what is in `with` too. */
+int pl_ranges_intersect(struct pl_ranges *r, const struct pl_ranges *with,
+			struct platter_error *err);
+
+/* The same ranges again.  `ret` starts from {0}. */
+int pl_ranges_copy(const struct pl_ranges *r, struct pl_ranges *ret, struct platter_error *err);
+
 #endif
