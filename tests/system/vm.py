@@ -23,7 +23,7 @@ export PATH=/bin:/usr/bin:/sbin:/usr/sbin LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
-for m in $(cat /modules/order); do insmod /modules/$m; done
+while read m; do insmod /modules/$m; done </modules/order
 p9=trans=virtio,version=9p2000.L,msize=262144
 mount -t 9p -o $p9,ro,cache=loose root /root
 for d in proc sys dev; do mount -o bind /$d /root/$d; done
@@ -48,15 +48,17 @@ def version():
 
 
 def needed(modules):
-    """The files of these modules and of what they depend on, in the order of loading."""
+    """The files of these modules and of what they depend on, in the order of loading, with their parameters."""
     if not os.path.exists(f"{KERNEL}/lib/modules/{version()}/modules.dep.bin"):
         run(["depmod", "-b", KERNEL, version()])
     found = []
     for m in modules:
-        for line in run(["modprobe", "-d", KERNEL, "-S", version(), "--show-depends", m]).text.splitlines():
+        name, *parameters = m.split()
+        for line in run(["modprobe", "-d", KERNEL, "-S", version(), "--show-depends", name]).text.splitlines():
             how, _, file = line.partition(" ")
-            if how == "insmod" and file.split()[0] not in found:
-                found.append(file.split()[0])
+            if how == "insmod" and file.split()[0] not in [f for f, _ in found]:
+                found.append((file.split()[0], []))
+        found[-1][1].extend(parameters)
     return found
 
 
@@ -66,9 +68,9 @@ def initramfs(modules):
         os.makedirs(os.path.join(top, d), exist_ok=True)
     run(["cp", "/bin/busybox", top + "/bin/"])
     order = needed(modules)
-    run(["cp", *order, top + "/modules/"])
+    run(["cp", *[file for file, _ in order], top + "/modules/"])
     with open(top + "/modules/order", "w") as f:
-        f.write("\n".join(map(os.path.basename, order)))
+        f.write("".join(" ".join([os.path.basename(file), *parameters]) + "\n" for file, parameters in order))
     with open(top + "/init", "w") as f:
         f.write(INIT)
     os.chmod(top + "/init", 0o755)
@@ -82,7 +84,8 @@ def initramfs(modules):
 
 def run_python(program, *args, share, disks, modules, disc=None, hardware=(), timeout=900):
     """Run a Python program in the PC.  disks: {serial number: image}; in the PC /sys/block/*/serial tells which is which.
-    disc: an image in its optical drive, /dev/sr0.  hardware: what else it has, as QEMU is told."""
+    disc: an image in its optical drive, /dev/sr0.  modules: names, with parameters behind them.
+    hardware: what else it has, as QEMU is told."""
     with open(os.path.join(share, "run"), "w") as f:
         f.write(shlex.join(["exec", "python3", program, *args]) + "\n")
     for name in ("status", "out"):
