@@ -9,6 +9,7 @@
 #include <platter/describe.h>
 #include <platter/device.h>
 #include <platter/drive.h>
+#include <platter/examine.h>
 
 #include "options.h"
 
@@ -26,6 +27,7 @@ int command_flatten(const struct arguments *args);
 int command_rebase(const struct arguments *args);
 int command_verify(const struct arguments *args);
 int command_compare(const struct arguments *args);
+int command_examine(const struct arguments *args);
 int command_map(const struct arguments *args);
 int command_measure(const struct arguments *args);
 int command_resize(const struct arguments *args);
@@ -89,6 +91,9 @@ const char *track_mode_name(enum platter_track_mode mode);
 
 /* "ext4 \"home\"", with more matches after it; to be freed. */
 char *contents_text(const struct platter_content *contents, size_t nr);
+
+/* A table or file system that was found, as a member of a JSON answer. */
+json_t *json_structure(const struct platter_structure *s);
 
 /* The command line that goes on where this one was stopped; to be freed. */
 char *resume_command(const struct arguments *args);

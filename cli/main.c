@@ -35,6 +35,7 @@ static const struct {
 	{ "formats", command_formats },
 	{ "wipe", command_wipe },
 	{ "formats", command_formats }, { "rescue", command_rescue },
+	{ "formats", command_formats }, { "examine", command_examine },
 };
 
 int

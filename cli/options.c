@@ -205,6 +205,12 @@ const struct option_info option_table[NR_OPTIONS] = {
 			"only what is behind the ends of files in their last clusters" },
 	[OPT_HIDDEN_AREAS] = { "hidden-areas", 0, OPTION_FLAG, NULL, NULL,
 			       "make what an HPA or DCO hides addressable first" },
+	[OPT_SAMPLE] = { "sample", 0, OPTION_MAYBE_TEXT, "SHARE|SIZE", NULL,
+			 "look at random places: 1 % of the disk, or 2%, or 10G" },
+	[OPT_SEED] = { "seed", 0, OPTION_TEXT, "N", NULL,
+		       "of the sample: look at the same places again" },
+	[OPT_EXAMPLES] = { "examples", 0, OPTION_FLAG, NULL, NULL,
+			   "show a few of the finds of each kind, masked" },
 	[OPT_PNG] = { "png", 0, OPTION_TEXT, "FILE", NULL,
 		      "draw a picture of the disk, a PNG file" },
 	[OPT_SVG] = { "svg", 0, OPTION_TEXT, "FILE", NULL,
@@ -273,6 +279,9 @@ static const enum option_id compare_options[] = { OPT_IGNORE_ZERO_TAIL, READING,
 static const enum option_id measure_options[] = { OPT_SIZE,     OPT_FORMAT,       OPT_OPTION,
 						  OPT_COMPRESS, OPT_SPARSE,       OPT_THREADS,
 						  READING,      COMMON_WITH_WORK, OPT_HELP };
+static const enum option_id examine_options[] = {
+	OPT_SAMPLE, OPT_SEED, OPT_EXAMPLES, OPT_PNG, OPT_SVG, READING, COMMON_WITH_WORK, OPT_HELP
+};
 static const enum option_id map_options[] = { OPT_OFFSET, OPT_LENGTH, OPT_PNG, OPT_SVG,
 					      READING,    COMMON,     OPT_HELP };
 static const enum option_id resize_options[] = { OPT_DISCARD_DATA, OPT_INPUT_FORMAT,
@@ -416,6 +425,13 @@ const struct verb verb_table[] = {
 	{ "compare", "A B", 2, 2, "compare the contents of two disks, whatever their formats",
 	  "Exit status 0 means equal, 1 different.\n", "  platter compare laptop.qcow2 /dev/sda\n",
 	  compare_options },
+	{ "examine", "PLACE", 1, 1, "say whether anything is left on a disk",
+	  "Reads all of it, and tells what its sectors look like, what remains of tables, file\n"
+	  "systems and files there are, and what that means.  Nothing is written.\n"
+	  "Exit status 0 means that nothing recognisable is left, 1 that something is.\n",
+	  "  platter examine /dev/sdb\n"
+	  "  platter examine --sample=2% --png disk.png /dev/sdb\n",
+	  examine_options },
 	{ "map", "PLACE", 1, 1, "say what of a disk is stored, and where",
 	  "A line for each extent: data, compressed, zero (reads as zeros, nothing stored), hole "
 	  "(never\n"

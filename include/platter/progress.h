@@ -22,7 +22,7 @@ struct platter_progress_event {
 	/*
 	 * "copying", "verifying", "comparing", "checking", "reading", "hashing", "measuring",
 	 * "merging", "compacting", "extracting", "exporting", "writing", "burning", "blanking",
-	 * "formatting", "closing", "wiping", "trimming", "scraping", "retrying"
+	 * "formatting", "closing", "wiping", "trimming", "scraping", "retrying", "examining"
 	 */
 	const char *phase;
 	uint64_t done;  /* bytes of the disk dealt with in this phase */

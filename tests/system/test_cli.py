@@ -7,7 +7,7 @@ import re
 import lib
 from lib import BUILD, ROOT, expect, expect_equal, mixed_raw, path, platter, run
 
-VERBS = ("info", "create", "convert", "restore", "clone", "verify", "compare", "map", "measure", "resize",
+VERBS = ("info", "create", "convert", "restore", "clone", "verify", "compare", "map", "measure", "resize", "examine",
          "compact", "snapshot", "repair", "commit", "flatten", "rebase", "list", "explain", "burn", "rip",
          "formats")
 
