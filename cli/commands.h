@@ -92,6 +92,14 @@ const char *track_mode_name(enum platter_track_mode mode);
 /* "ext4 \"home\"", with more matches after it; to be freed. */
 char *contents_text(const struct platter_content *contents, size_t nr);
 
+/* Look for lost partitions, with progress.  0 or negative errno. */
+int find_lost(const struct arguments *args, const char *place, struct platter_lost **ret,
+	      struct platter_error *err);
+void say_lost(const char *place, const struct platter_lost *lost);
+json_t *json_lost(const struct platter_lost *lost);
+/* repair --table.  Returns an exit status. */
+int repair_table(const struct arguments *args);
+
 /* A table or file system that was found, as a member of a JSON answer. */
 json_t *json_structure(const struct platter_structure *s);
 

@@ -668,9 +668,16 @@ info(const struct arguments *args, const char *place, json_t *disks)
 {
 	struct platter_error err = PLATTER_ERROR_INIT;
 	bool license = args->option[OPT_LICENSE].given;
+	struct platter_lost *lost = NULL;
 	struct platter_description *d;
+	int r = describe(args, place, &d, &err);
 
-	if (describe(args, place, &d, &err) < 0) {
+	if (r == 0 && args->option[OPT_LOST].given) {
+		r = find_lost(args, place, &lost, &err);
+		if (r < 0)
+			platter_description_free(d);
+	}
+	if (r < 0) {
 		if (!disks)
 			return report(args, &err, "cannot open '%s'", place);
 		json_t *one = json_object();
@@ -680,10 +687,18 @@ info(const struct arguments *args, const char *place, json_t *disks)
 		json_array_append_new(disks, one);
 		return STATUS_FAILED;
 	}
-	if (disks)
-		json_array_append_new(disks, json_description(d, license));
-	else if (!args->option[OPT_QUIET].given)
+	if (disks) {
+		json_t *one = json_description(d, license);
+
+		if (lost)
+			json_put(one, "lost", json_lost(lost));
+		json_array_append_new(disks, one);
+	} else if (!args->option[OPT_QUIET].given) {
 		print_description(d);
+		if (lost)
+			say_lost(place, lost);
+	}
+	platter_lost_free(lost);
 	if (!disks && license && !args->option[OPT_QUIET].given)
 		print_license(d);
 	platter_description_free(d);

@@ -168,7 +168,7 @@ const struct option_info option_table[NR_OPTIONS] = {
 	[OPT_LIKE] = { "like", 0, OPTION_TEXT, "OLD", NULL,
 		       "boot as this disc does, whatever FOLDER has" },
 	[OPT_TABLE] = { "table", 0, OPTION_CHOICE, "KIND", "gpt|mbr",
-			"partition table of a new disk: gpt or mbr" },
+			"partition table of a disk: gpt or mbr" },
 	[OPT_PARTITION] = { "partition", 'p', OPTION_LIST, "SIZE,TYPE,FS,LABEL,FROM", NULL,
 			    "a partition; SIZE may be 'rest', what follows may be empty or left "
 			    "out" },
@@ -211,6 +211,8 @@ const struct option_info option_table[NR_OPTIONS] = {
 		       "of the sample: look at the same places again" },
 	[OPT_EXAMPLES] = { "examples", 0, OPTION_FLAG, NULL, NULL,
 			   "show a few of the finds of each kind, masked" },
+	[OPT_LOST] = { "lost", 0, OPTION_FLAG, NULL, NULL,
+		       "look for partitions that the table does not have" },
 	[OPT_PNG] = { "png", 0, OPTION_TEXT, "FILE", NULL,
 		      "draw a picture of the disk, a PNG file" },
 	[OPT_SVG] = { "svg", 0, OPTION_TEXT, "FILE", NULL,
@@ -234,7 +236,8 @@ const struct option_info option_table[NR_OPTIONS] = {
 #define COMMON_WITH_WORK COMMON, OPT_PROGRESS
 #define READING          OPT_INPUT_FORMAT, OPT_IGNORE_CHECKSUMS, OPT_PARENT, OPT_PASSPHRASE_FILE
 
-static const enum option_id info_options[] = { OPT_LICENSE, READING, COMMON, OPT_HELP };
+static const enum option_id info_options[] = { OPT_LOST, OPT_LICENSE, READING, COMMON_WITH_WORK,
+					       OPT_HELP };
 static const enum option_id create_options[] = {
 	OPT_FORMAT,  OPT_OPTION,  OPT_COMPRESS,     OPT_SPARSE,        OPT_SPLIT,
 	OPT_HASH,    OPT_VERIFY,  OPT_STDOUT,       OPT_RESUME,        OPT_FORCE,
@@ -291,8 +294,10 @@ static const enum option_id snapshot_options[] = {
 };
 static const enum option_id compact_options[] = { OPT_COPY, OPT_PASSPHRASE_FILE, COMMON_WITH_WORK,
 						  OPT_HELP };
-static const enum option_id repair_options[] = { OPT_DRY_RUN, OPT_PASSPHRASE_FILE, COMMON,
-						 OPT_HELP };
+static const enum option_id repair_options[] = {
+	OPT_DRY_RUN,         OPT_TABLE,        OPT_YES, OPT_INPUT_FORMAT,
+	OPT_PASSPHRASE_FILE, COMMON_WITH_WORK, OPT_HELP
+};
 static const enum option_id formats_options[] = { COMMON, OPT_HELP };
 static const enum option_id ls_options[] = { OPT_LONG, OPT_RECURSIVE, OPT_ATTRIBUTES, OPT_DELETED,
 					     READING,  COMMON,        OPT_HELP };
@@ -334,7 +339,8 @@ const struct verb verb_table[] = {
 	{ "info", "PLACE...", 1, UINT32_MAX, "say what a disk or image is, layer by layer",
 	  "A PLACE is an image, a device, or a partition in one: disk.qcow2@2, disk.img@EFI.\n",
 	  "  platter info disk.qcow2\n"
-	  "  platter info --json /dev/sda\n",
+	  "  platter info --json /dev/sda\n"
+	  "  platter info --lost /dev/sdb\n",
 	  info_options },
 	{ "create", "[SOURCE] IMAGE", 1, 2, "make an image of a disk, partition or image",
 	  "SOURCE is any PLACE, or - for standard input; IMAGE may be - for standard output.\n"
@@ -468,10 +474,15 @@ const struct verb verb_table[] = {
 	  "  platter compact disk.vdi\n"
 	  "  platter compact --copy disk.qcow2\n",
 	  compact_options },
-	{ "repair", "IMAGE", 1, 1, "put right what is wrong in the structure of an image",
+	{ "repair", "IMAGE", 1, 1, "put right the structure of an image, or a partition table",
 	  "What can be counted again or is there twice is put right; no data is invented.\n"
+	  "With --table, partitions that 'platter info --lost' finds are put into the table of a\n"
+	  "disk, after you have agreed; what was there before is kept in files in the current "
+	  "folder.\n"
 	  "Exit status 1 means that damage is left, or with --dry-run that there is any.\n",
-	  "  platter repair --dry-run disk.qcow2\n", repair_options },
+	  "  platter repair --dry-run disk.qcow2\n"
+	  "  platter repair --table=gpt /dev/sdb\n",
+	  repair_options },
 	{ "ls", "PLACE...", 1, UINT32_MAX, "list the files inside",
 	  "PLACE is a file system: of a whole disk, a partition, a disc; or a disk with\n"
 	  "partitions, each of which is a folder.  Nothing is mounted, and root is not needed.\n",

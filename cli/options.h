@@ -132,6 +132,7 @@ enum option_id {
 	OPT_SAMPLE,
 	OPT_SEED,
 	OPT_EXAMPLES,
+	OPT_LOST,
 	OPT_PNG,
 	OPT_SVG,
 	OPT_ALSO,

@@ -86,9 +86,14 @@ command_repair(const struct arguments *args)
 						  .dry_run = repair.dry_run };
 	struct platter_repair_result result = { 0 };
 	struct platter_error err = PLATTER_ERROR_INIT;
-	int r = platter_repair(args->operands[0], &options, take_finding, &repair, &result, &err);
-	int status = result.left || (repair.dry_run && result.repaired) ? STATUS_NO : STATUS_DONE;
+	int r, status;
 
+	if (args->option[OPT_TABLE].given) {
+		json_decref(repair.findings);
+		return repair_table(args);
+	}
+	r = platter_repair(args->operands[0], &options, take_finding, &repair, &result, &err);
+	status = result.left || (repair.dry_run && result.repaired) ? STATUS_NO : STATUS_DONE;
 	if (r < 0)
 		status = report(args, &err, "cannot repair '%s'", args->operands[0]);
 	else if (args->json)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* fuzz-examine.c - classify hostile disks, and look behind their traces */
+/* fuzz-examine.c - classify hostile disks, look behind their traces, and for lost partitions */
 #include "examine.h"
 #include "fuzz.h"
+#include "lost.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -9,6 +10,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct platter_examine_options options = { .examples = 2 };
 	struct platter_error err = PLATTER_ERROR_INIT;
 	struct platter_examination *examination = NULL;
+	struct platter_lost *lost = NULL;
 	struct pl_place *place = NULL;
 	struct pl_disk *disk = NULL;
 
@@ -20,6 +22,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (pl_examine(place, &options, NULL, &examination, &err) == 0)
 		pl_examination_free(examination);
+	if (pl_find_lost(place, NULL, &lost, &err) == 0)
+		pl_lost_free(lost);
 	pl_place_close(place);
 	return 0;
 }

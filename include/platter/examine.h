@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * platter/examine.h - is anything left on a disk?
+ * platter/examine.h - is anything left on a disk?  What was lost from its table?
  *
  * platter_examine() reads a disk, or a random sample of it, and tells what its sectors look
  * like, which remains of partition tables, file systems and files are on it, and what that
@@ -191,6 +191,63 @@ PLATTER_API int platter_examine(struct platter_disk *disk,
 				struct platter_progress *progress, struct platter_examination **ret,
 				struct platter_error *err);
 PLATTER_API void platter_examination_free(struct platter_examination *examination);
+
+/* A partition that the table does not have. */
+struct platter_lost_partition {
+	struct platter_structure structure; /* by which it was found */
+	uint64_t offset, length; /* of the partition that it was, as far as can be told */
+	const char *type;        /* for a new table: "linux", "efi", "msdata", "swap", ... */
+	bool fits;               /* into the table: no overlap with others, all of it on the disk */
+};
+
+struct platter_lost {
+	uint64_t size;        /* bytes of the disk */
+	uint32_t sector_size; /* that a table counts in */
+	const char *table;    /* that is there now: "gpt", "mbr", ...; "" none */
+	bool damaged;         /* part of that is wrong or missing */
+	uint64_t searched;    /* bytes that were looked at */
+	uint64_t nr_present;  /* partitions of the table */
+	const struct platter_lost_partition *partitions; /* in the order of the disk */
+	size_t nr_partitions;
+	double seconds;
+};
+
+/*
+ * Look for file systems and other contents of partitions where the table of `disk` has none: in
+ * its gaps, and in partitions that begin with nothing known.  The result does not need the disk
+ * any more.
+ * Errors: -ENOTSUP (a stream), -ECANCELED, -ENOMEM.
+ */
+PLATTER_API int platter_find_lost(struct platter_disk *disk, struct platter_progress *progress,
+				  struct platter_lost **ret, struct platter_error *err);
+PLATTER_API void platter_lost_free(struct platter_lost *lost);
+
+struct platter_table_options {
+	size_t size;        /* sizeof(struct platter_table_options) */
+	const char *format; /* of the image; NULL: look */
+	bool gpt;           /* else an MBR */
+	/*
+	 * What was there before is kept in files called SAVE-OFFSET.bak, OFFSET in hexadecimal, of
+	 * which none may be there; NULL: nothing is kept.
+	 */
+	const char *save;
+	bool dry_run; /* only check that it can be done */
+	void (*saved)(const char *file, uint64_t offset, uint64_t length, void *closure);
+	void *closure;
+};
+
+/*
+ * Write those of `partitions` that fit into the table on the device or in the image `target`,
+ * beside the entries that it has; where it has no table of that kind a new one is made, and a
+ * damaged GPT is made whole.  Only sectors of the table are written.  `saved` (may be NULL) is
+ * told of each file before its sectors are overwritten.
+ * Errors: -EINVAL: too many for an MBR, or overlap; -EEXIST: a file is there; -EBUSY: in use;
+ * those of opening for writing.
+ */
+PLATTER_API int platter_write_table(const char *target,
+				    const struct platter_lost_partition *partitions, size_t nr,
+				    const struct platter_table_options *options,
+				    struct platter_error *err);
 
 #ifdef __cplusplus
 }

@@ -11,7 +11,7 @@
  * platter/explain.h	what a device or image is for, in plain words
  * platter/job.h	create, measure, restore, verify, compare
  * platter/change.h	images changed in place: resize, snapshots, repair, chains
- * platter/examine.h	is anything left on a disk?
+ * platter/examine.h	is anything left on a disk? lost partitions
  * platter/files.h	the files inside: list, read, find and extract them
  * platter/author.h	new discs and disks, filled with files
  * platter/format.h	what can be read and written

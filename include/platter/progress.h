@@ -22,7 +22,8 @@ struct platter_progress_event {
 	/*
 	 * "copying", "verifying", "comparing", "checking", "reading", "hashing", "measuring",
 	 * "merging", "compacting", "extracting", "exporting", "writing", "burning", "blanking",
-	 * "formatting", "closing", "wiping", "trimming", "scraping", "retrying", "examining"
+	 * "formatting", "closing", "wiping", "trimming", "scraping", "retrying", "examining",
+	 * "searching"
 	 */
 	const char *phase;
 	uint64_t done;  /* bytes of the disk dealt with in this phase */

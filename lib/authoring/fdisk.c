@@ -10,8 +10,6 @@
 #include "epoch.h"
 #include "text.h"
 
-#define SECTOR 512
-
 /* UEFI 2.10, table 5.7; the Discoverable Partitions Specification; as Linux, Apple and Microsoft use MBRs. */
 static const struct {
 	const char *name, *guid, *mbr;
@@ -117,14 +115,15 @@ add(struct fdisk_context *fdisk, bool gpt, const struct pl_new_partition *p, siz
     int64_t epoch, struct platter_error *err)
 {
 	struct fdisk_partition *partition = fdisk_new_partition();
+	unsigned long sector = fdisk_get_sector_size(fdisk);
 	char id[PL_UUID_TEXT];
 	int r, code;
 
 	if (!partition)
 		return pl_no_memory(err);
 	fdisk_partition_set_partno(partition, index);
-	fdisk_partition_set_start(partition, p->offset / SECTOR);
-	fdisk_partition_set_size(partition, p->length / SECTOR);
+	fdisk_partition_set_start(partition, p->offset / sector);
+	fdisk_partition_set_size(partition, p->length / sector);
 	r = set_type(fdisk, partition, gpt, p->type, err);
 	if (r == 0 && gpt && p->name)
 		fdisk_partition_set_name(partition, p->name);
@@ -171,6 +170,87 @@ pl_fdisk_write(const char *image, bool gpt, const struct pl_new_partition *parti
 		return failed(err, code, "open the disk for its partition table");
 	}
 	r = write_table(fdisk, gpt, partitions, nr, epoch, err);
+	fdisk_deassign_device(fdisk, 1);
+	fdisk_unref_context(fdisk);
+	return r;
+}
+
+/* The first number that is free, from `from` on. */
+static size_t
+free_number(struct fdisk_context *fdisk, size_t from)
+{
+	while (fdisk_is_partition_used(fdisk, from))
+		from++;
+	return from;
+}
+
+/* An extended partition for all logical ones, with room for the record before the first. */
+static int
+add_extended(struct fdisk_context *fdisk, size_t number, const struct pl_new_partition *logical,
+	     size_t nr, struct platter_error *err)
+{
+	struct pl_new_partition extended = { .type = "0f" };
+	uint64_t before = PL_MIN(logical[0].offset, PL_ALIGNMENT);
+
+	extended.offset = logical[0].offset - before;
+	extended.length = logical[nr - 1].offset + logical[nr - 1].length - extended.offset;
+	return add(fdisk, false, &extended, number, -1, err);
+}
+
+static int
+add_all(struct fdisk_context *fdisk, bool gpt, const struct pl_new_partition *partitions, size_t nr,
+	struct platter_error *err)
+{
+	size_t primary = nr, i = 0;
+	int r = 0;
+
+	if (!gpt) {
+		size_t room = 0;
+
+		for (size_t k = 0; k < 4; k++)
+			room += !fdisk_is_partition_used(fdisk, k);
+		primary = nr <= room ? nr : room ? room - 1 : 0;
+		if (nr > room && !room)
+			return pl_invalid(err, "the MBR has no entry left for %zu partitions", nr);
+	}
+	for (; i < primary && r == 0; i++)
+		r = add(fdisk, gpt, &partitions[i], free_number(fdisk, 0), -1, err);
+	if (r == 0 && primary < nr)
+		r = add_extended(fdisk, free_number(fdisk, 0), partitions + primary, nr - primary,
+				 err);
+	for (; i < nr && r == 0; i++)
+		r = add(fdisk, gpt, &partitions[i], free_number(fdisk, 4), -1, err);
+	return r;
+}
+
+int
+pl_fdisk_add(const char *image, bool gpt, bool keep, uint32_t sector_size,
+	     const struct pl_new_partition *partitions, size_t nr, struct platter_error *err)
+{
+	struct fdisk_context *fdisk = fdisk_new_context();
+	int code, r = 0;
+
+	if (!fdisk)
+		return pl_no_memory(err);
+	fdisk_disable_dialogs(fdisk, 1);
+	fdisk_save_user_sector_size(fdisk, sector_size, sector_size);
+	code = fdisk_assign_device(fdisk, image, 0);
+	if (code < 0) {
+		fdisk_unref_context(fdisk);
+		return failed(err, code, "open the disk for its partition table");
+	}
+	if (!keep)
+		code = fdisk_create_disklabel(fdisk, gpt ? "gpt" : "dos");
+	if (code < 0)
+		r = failed(err, code, "begin a partition table");
+	else if (!fdisk_is_labeltype(fdisk, gpt ? FDISK_DISKLABEL_GPT : FDISK_DISKLABEL_DOS))
+		r = pl_corrupt(err, PLATTER_NO_OFFSET,
+			       "the partition table is too damaged for libfdisk to be added to");
+	if (r == 0)
+		r = add_all(fdisk, gpt, partitions, nr, err);
+	code = r == 0 ? fdisk_write_disklabel(fdisk) : 0;
+	if (code < 0)
+		r = failed(err, code, "write the partition table");
 	fdisk_deassign_device(fdisk, 1);
 	fdisk_unref_context(fdisk);
 	return r;

@@ -31,4 +31,13 @@ const char *pl_partition_type(const char *name, bool gpt);
 int pl_fdisk_write(const char *image, bool gpt, const struct pl_new_partition *partitions,
 		   size_t nr, int64_t epoch, struct platter_error *err);
 
+/*
+ * Add these to the table that is in the file `image`, which has the size of the disk and sectors of
+ * `sector_size` bytes, if `keep`; else to a new one.  What does not fit the four
+ * entries of an MBR becomes logical partitions.
+ * -EINVAL: there is no room for them.  -EUCLEAN: libfdisk cannot use the table.
+ */
+int pl_fdisk_add(const char *image, bool gpt, bool keep, uint32_t sector_size,
+		 const struct pl_new_partition *partitions, size_t nr, struct platter_error *err);
+
 #endif
