@@ -603,8 +603,6 @@ overwrite(struct pl_wipe *w, struct pl_meter *meter, struct platter_error *err)
 		r = read_back(w, meter, err);
 	if (r == 0 && w->report.drive.device)
 		pl_storage_reread_table(w->storage, NULL);
-	if (r == 0 && w->state_path)
-		unlink(w->state_path);
 	return r;
 }
 
@@ -725,6 +723,10 @@ pl_wipe_run(struct pl_wipe *const *wipes, size_t nr, struct platter_progress *pr
 				*err = wipes[i]->report.error;
 		}
 	}
+	/* Not before all are done: what is finished need not be done again where others go on. */
+	for (size_t i = 0; i < nr && r == 0; i++)
+		if (wipes[i]->state_path)
+			unlink(wipes[i]->state_path);
 	pl_meter_finish(&meter);
 	return r;
 }

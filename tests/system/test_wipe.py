@@ -211,6 +211,30 @@ def test_stopped_wipe_goes_on():
     stopped(signal.SIGINT)
 
 
+def test_finished_drives_are_not_wiped_again():
+    """Of two drives one is done when both are stopped: it is not written again, and is in the certificate."""
+    need_root()
+    size, page = 8 * MIB, path("c.json")
+    quick = lib.make_raw("quick.img", size, [(0, lib.noise(size))])
+    with faulty(lib.make_raw("disk.img", size, []), delay=0.1) as device:
+        words = ["--state", lib.folder(), "--certificate", page, quick, device]
+        process = start(*words)
+        for _ in range(300):
+            if state_pass(quick + ".wipe-state") == (1, size):
+                break
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        expect_equal(process.returncode, 3, "exit status")
+        before = os.stat(quick).st_mtime_ns
+        platter("wipe", "--yes", "--resume", *words, timeout=60)
+        expect_equal(os.stat(quick).st_mtime_ns, before, "time of the last write")
+    with open(page) as f:
+        reports = json.load(f)["wipes"]
+    expect_equal([(r["outcome"], r["verification"]["read"]) for r in reports], [("verified", size)] * 2, "outcomes")
+    expect(not glob.glob(os.path.join(lib.folder(), "*.wipe-state")), "state files are left")
+
+
 def test_state_of_another_disk_is_refused():
     """A state file is of one disk, and of nothing if it was changed."""
     need_root()
