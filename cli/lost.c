@@ -127,8 +127,9 @@ struct table_repair {
 	const struct arguments *args;
 	const char *target;
 	const struct platter_lost *lost;
-	bool in_bytes; /* what is saved can be put back with dd */
-	json_t *saved; /* with --json */
+	bool in_bytes;                     /* what is saved can be put back with dd */
+	struct platter_identity *identity; /* of the target; NULL until somebody is asked */
+	json_t *saved;                     /* with --json */
 };
 
 static void
@@ -236,10 +237,13 @@ write_table(struct table_repair *repair, struct platter_table_options *options)
 		if (nr)
 			list_lost(stderr, lost);
 	}
-	status = ask_to_overwrite(args, repair->target, repair->target);
+	if (platter_device_check(repair->target, &repair->identity, &err) < 0)
+		return report(args, &err, "cannot repair the table of '%s'", repair->target);
+	status = ask_to_overwrite(args, repair->target, repair->target, repair->identity);
 	if (status != STATUS_DONE)
 		return status;
 	options->dry_run = false;
+	options->identity = repair->identity;
 	if (platter_write_table(repair->target, lost->nr_partitions ? lost->partitions : &none,
 				lost->nr_partitions, options, &err) < 0)
 		return report(args, &err, "cannot repair the table of '%s'", repair->target);
@@ -271,6 +275,7 @@ repair_table(const struct arguments *args)
 	repair.saved = args->json ? json_array() : NULL;
 	status = write_table(&repair, &options);
 	json_decref(repair.saved);
+	platter_identity_free(repair.identity);
 	platter_lost_free(lost);
 	return status;
 }

@@ -536,9 +536,11 @@ const struct verb verb_table[] = {
 	  "  platter new stick.img --size 1G --fs fat32 --label STICK --from folder\n",
 	  new_options },
 	{ "wipe", "TARGET...", 0, UINT32_MAX, "make what is stored on a drive unreadable",
-	  "TARGET is a device, a partition, a file; with --free-space also a folder.  What is right\n"
+	  "TARGET is a device, a partition, a file; with --free-space also a folder.  What is "
+	  "right\n"
 	  "for it is proposed with the reason, and nothing is written before you have agreed.\n"
-	  "Several drives are wiped at once.  Ctrl-C stops; --resume goes on, also after a crash.\n",
+	  "Several drives are wiped at once.  Ctrl-C stops; --resume goes on, also after a "
+	  "crash.\n",
 	  "  platter wipe /dev/sdb\n"
 	  "  platter wipe --method nist-purge --certificate nvme0.html /dev/nvme0n1\n"
 	  "  platter wipe --method random --verify=sample:10% /dev/sdb /dev/sdc\n"

@@ -215,16 +215,20 @@ exists(const char *path)
 	return stat(path, &st) == 0;
 }
 
-/* A device that is not gone on with is overwritten. */
+/* A device that is not gone on with is overwritten.  *ret: which device was asked about, or NULL. */
 static int
-ask(const struct arguments *args)
+ask_about_target(const struct arguments *args, struct platter_identity **ret)
 {
+	struct platter_error err = PLATTER_ERROR_INIT;
+
 	if (!is_device(args->operands[1]) ||
 	    (args->nr_operands > 2 && exists(args->operands[2]) && !args->option[OPT_FORCE].given))
 		return STATUS_DONE;
 	if (!args->option[OPT_QUIET].given || !args->option[OPT_YES].given)
 		show_target(args->operands[1]);
-	return ask_to_overwrite(args, args->operands[0], args->operands[1]);
+	if (platter_device_check(args->operands[1], ret, &err) < 0)
+		return report(args, &err, "cannot rescue to '%s'", args->operands[1]);
+	return ask_to_overwrite(args, args->operands[0], args->operands[1], *ret);
 }
 
 static int
@@ -246,8 +250,8 @@ rescue(const struct arguments *args, struct platter_rescue_options *options,
 	return r;
 }
 
-int
-command_rescue(const struct arguments *args)
+static int
+rescue_and_tell(const struct arguments *args, const struct platter_identity *identity)
 {
 	struct platter_rescue_options options = {
 		.size = sizeof options,
@@ -264,16 +268,14 @@ command_rescue(const struct arguments *args)
 		.used_first = args->option[OPT_USED_FIRST].given,
 		.used_only = args->option[OPT_USED_ONLY].given,
 		.overwrite = args->option[OPT_FORCE].given,
+		.identity = identity,
 	};
 	struct platter_error err = PLATTER_ERROR_INIT;
 	struct platter_rescue_result result = { 0 };
 	AUTOFREE char *mapfile = mapfile_of(args);
 	AUTOFREE const char **also = NULL;
 	struct lost lost = { 0 };
-	int status = ask(args);
 
-	if (status != STATUS_DONE)
-		return status;
 	if (option_list(args, OPT_ALSO, &also, &options.nr_also) < 0)
 		return report_usage(args, "out of memory");
 	options.also = also;
@@ -287,4 +289,16 @@ command_rescue(const struct arguments *args)
 		tell(args, mapfile, &result, &lost);
 	lost_done(&lost);
 	return result.finished < result.wanted ? STATUS_BAD_SECTORS : STATUS_DONE;
+}
+
+int
+command_rescue(const struct arguments *args)
+{
+	struct platter_identity *identity = NULL;
+	int status = ask_about_target(args, &identity);
+
+	if (status == STATUS_DONE)
+		status = rescue_and_tell(args, identity);
+	platter_identity_free(identity);
+	return status;
 }

@@ -16,6 +16,7 @@
 #ifndef PLATTER_EXAMINE_H
 #define PLATTER_EXAMINE_H
 
+#include <platter/device.h>
 #include <platter/disk.h>
 #include <platter/progress.h>
 
@@ -232,6 +233,8 @@ struct platter_table_options {
 	 */
 	const char *save;
 	bool dry_run; /* only check that it can be done */
+	/* What `target` was when somebody was asked about it; another is refused.  NULL: nobody was. */
+	const struct platter_identity *identity;
 	void (*saved)(const char *file, uint64_t offset, uint64_t length, void *closure);
 	void *closure;
 };

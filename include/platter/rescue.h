@@ -22,6 +22,7 @@
 #ifndef PLATTER_RESCUE_H
 #define PLATTER_RESCUE_H
 
+#include <platter/device.h>
 #include <platter/disk.h>
 #include <platter/progress.h>
 
@@ -64,6 +65,8 @@ struct platter_rescue_options {
 	bool used_first;         /* what file systems use, then the rest */
 	bool used_only;          /* only the former */
 	bool overwrite;          /* begin anew, whatever IMAGE and mapfile hold */
+	/* What the device IMAGE was when somebody was asked about it; another is refused. */
+	const struct platter_identity *identity;
 
 	/* NULL, or called about twice a second, as the progress is. */
 	void (*watch)(const struct platter_rescue_state *state, void *closure);

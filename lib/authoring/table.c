@@ -19,6 +19,7 @@
 #include "fdisk.h"
 #include "gpt.h"
 #include "guard.h"
+#include "identity.h"
 #include "place.h"
 #include "ranges.h"
 #include "scheme.h"
@@ -359,7 +360,9 @@ pl_write_table(const char *target, const struct platter_lost_partition *partitio
 		return r;
 	if (!c.place->disk->writable)
 		r = pl_fail(err, -EROFS, "'%s' cannot be written", target);
-	else
+	else if (options->identity)
+		r = pl_identity_check(&options->identity->identity, c.place->storage, err);
+	if (r == 0)
 		r = pl_work_folder("-", &folder, err);
 	if (r == 0) {
 		PL_AUTOFREE char *file = pl_format("%s/table", folder);

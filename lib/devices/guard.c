@@ -155,7 +155,7 @@ static const struct {
 
 /* The command that takes away a device which stands on others; "": there is no one such. */
 static char *
-release_of(const struct pl_block *b)
+release_of(const struct pl_block_device *b)
 {
 	const char *word = b->loop_file                                    ? "losetup -d"
 			   : b->md_level || strncmp(b->name, "md", 2) == 0 ? "mdadm --stop"
@@ -182,7 +182,7 @@ release_of(const struct pl_block *b)
 static int
 add_member(struct search *s, size_t index, size_t above, struct platter_error *err)
 {
-	const struct pl_block *b = &s->blocks->list[above];
+	const struct pl_block_device *b = &s->blocks->list[above];
 	PL_AUTOFREE char *subject = subject_of(s, index), *release = release_of(b);
 	struct pl_user use = {
 		.kind = b->loop_file ? PL_USER_LOOP : PL_USER_MEMBER,
@@ -278,7 +278,7 @@ find_direct_uses(struct search *s, size_t index, struct platter_error *err)
 static int
 find_members(struct search *s, size_t index, struct platter_error *err)
 {
-	const struct pl_block *b = &s->blocks->list[index];
+	const struct pl_block_device *b = &s->blocks->list[index];
 	int r = 0;
 
 	for (size_t i = 0; i < b->nr_above && r == 0; i++) {

@@ -3,7 +3,7 @@
 #ifndef PL_GUARD_H
 #define PL_GUARD_H
 
-#include "blocks.h"
+#include "block-devices.h"
 #include "disk.h"
 #include "storage.h"
 

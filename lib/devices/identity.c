@@ -160,7 +160,7 @@ pl_drive_names_read(const struct pl_blocks *b, size_t index, struct pl_drive_nam
 void
 pl_identity_of_block(const struct pl_blocks *blocks, size_t index, struct pl_identity *ret)
 {
-	const struct pl_block *b = &blocks->list[index];
+	const struct pl_block_device *b = &blocks->list[index];
 
 	*ret = (struct pl_identity){
 		.is_device = true,

@@ -9,7 +9,7 @@
 #ifndef PL_IDENTITY_H
 #define PL_IDENTITY_H
 
-#include "blocks.h"
+#include "block-devices.h"
 #include "disk.h"
 
 /* Of a drive, as far as the kernel and udev tell; "" not known. */

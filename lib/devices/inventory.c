@@ -95,7 +95,7 @@ struct filling {
 	const struct pl_blocks *blocks;
 	struct pl_arena *arena;
 	size_t index;
-	const struct pl_block *block;
+	const struct pl_block_device *block;
 	struct platter_device *device;
 };
 
@@ -367,7 +367,7 @@ fill_uses(struct filling *f, struct platter_error *err)
 static int
 fill_device(struct filling *f, struct platter_error *err)
 {
-	const struct pl_block *b = f->block;
+	const struct pl_block_device *b = f->block;
 
 	*f->device = (struct platter_device){
 		.path = pl_arena_strdup(f->arena, b->path),

@@ -7,7 +7,7 @@
 
 #include <platter/device.h>
 
-#include "blocks.h"
+#include "block-devices.h"
 #include "facts.h"
 
 struct pl_inventory {

@@ -3,7 +3,7 @@
 #ifndef PL_UDEV_H
 #define PL_UDEV_H
 
-#include "blocks.h"
+#include "block-devices.h"
 
 /* What is asked of it; NULL where it does not know, and everywhere if it does not run. */
 struct pl_udev {

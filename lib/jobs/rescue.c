@@ -15,6 +15,7 @@
 
 #include "create.h"
 #include "guard.h"
+#include "identity.h"
 #include "storage.h"
 #include "text.h"
 
@@ -152,6 +153,8 @@ open_device(struct pl_rescue *e, const char *image, struct platter_error *err)
 		r = pl_storage_open(image,
 				    PLATTER_OPEN_WRITE | PLATTER_OPEN_EXCLUSIVE | PL_STORAGE_SINGLE,
 				    &e->image, err);
+	if (r == 0 && e->options->identity)
+		r = pl_identity_check(&e->options->identity->identity, e->image, err);
 	if (r == 0 && e->image->size < e->map.size)
 		r = pl_fail(err, -ENOSPC,
 			    "'%s' is too small: it has %" PRIu64 " bytes, the disk %" PRIu64, image,

@@ -162,7 +162,7 @@ pl_wipe_check_namespaces(struct pl_wipe *w, struct platter_error *err)
 	index = fstat(w->fd, &st) == 0 ? pl_blocks_by_number(blocks, st.st_rdev) : PL_NO_BLOCK;
 	n = index == PL_NO_BLOCK ? 0 : controller_length(blocks->list[index].name);
 	for (size_t i = 0; i < blocks->nr && n && r == 0; i++) {
-		const struct pl_block *b = &blocks->list[i];
+		const struct pl_block_device *b = &blocks->list[i];
 
 		if (i == index || b->disk != PL_NO_BLOCK ||
 		    strncmp(b->name, blocks->list[index].name, n) != 0)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * blocks.c - the block devices that the kernel lists, what stands on what, and what uses them
+ * block-devices.c - the block devices that the kernel lists, what stands on what, and what uses them
  *
  * Documentation/ABI/{stable,testing}/sysfs-block*, proc(5) of mountinfo and swaps.  What the kernel
  * writes is not hostile, but it changes while it is read: what is gone meanwhile is left out.
  */
-#include "blocks.h"
+#include "block-devices.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -19,7 +19,7 @@
 #include "text.h"
 
 static void
-block_done(struct pl_block *b)
+block_done(struct pl_block_device *b)
 {
 	free(b->name);
 	free(b->path);
@@ -171,7 +171,7 @@ folder_of(const char *root, const char *name)
 
 /* The kernel's names have '!' where those of the nodes have '/'. */
 static char *
-node_path(const char *root, const struct pl_block *b)
+node_path(const char *root, const struct pl_block_device *b)
 {
 	char *path;
 
@@ -194,7 +194,7 @@ add_block(struct pl_blocks *blocks, const char *name, struct platter_error *err)
 {
 	char *link = folder_of(blocks->root, name), text[32];
 	unsigned major, minor;
-	struct pl_block *b;
+	struct pl_block_device *b;
 	size_t index;
 
 	if (!link)
@@ -255,7 +255,7 @@ compare_names(const char *a, const char *b)
 static int
 by_name(const void *a, const void *b)
 {
-	const struct pl_block *p = a, *q = b;
+	const struct pl_block_device *p = a, *q = b;
 
 	return compare_names(p->name, q->name);
 }
@@ -395,7 +395,7 @@ connect_blocks(struct pl_blocks *blocks, struct platter_error *err)
 	int r = 0;
 
 	for (size_t i = 0; i < blocks->nr && r == 0; i++) {
-		struct pl_block *b = &blocks->list[i];
+		struct pl_block_device *b = &blocks->list[i];
 		size_t below;
 
 		if (b->partition)

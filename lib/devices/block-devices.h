@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * blocks.h - the block devices that the kernel lists, what stands on what, and what uses them
+ * block-devices.h - the block devices that the kernel lists, what stands on what, and what uses them
  *
  * All of it is read at once from /sys and /proc, without opening a device.  The root under which
  * those are is given, so that a recorded tree can stand for a computer: "" for this one.
  */
-#ifndef PL_BLOCKS_H
-#define PL_BLOCKS_H
+#ifndef PL_BLOCK_DEVICES_H
+#define PL_BLOCK_DEVICES_H
 
 #include <sys/types.h>
 
@@ -16,7 +16,7 @@
 
 #define PL_NO_BLOCK SIZE_MAX
 
-struct pl_block {
+struct pl_block_device {
 	char *name; /* the kernel's: "sda1", "dm-0" */
 	char *path; /* "/dev/sda1", "/dev/mapper/vg-root" */
 	char *link; /* its folder in /sys, all links resolved: "/sys/devices/..." */
@@ -55,8 +55,8 @@ struct pl_btrfs_member {
 };
 
 struct pl_blocks {
-	char *root;            /* "" or the folder of a recorded tree */
-	struct pl_block *list; /* in the order of their names, numbers in these as numbers */
+	char *root;                   /* "" or the folder of a recorded tree */
+	struct pl_block_device *list; /* in the order of their names, numbers in these as numbers */
 	size_t nr;
 	struct pl_mount *mounts; /* in the order in which they were made */
 	size_t nr_mounts;
