@@ -60,11 +60,10 @@ int try_open(const struct arguments *args, const char *place, struct platter_dis
 /* "It has a GPT partition table with 3 partitions.": what `info` says first of contents. */
 void say_what_is_on_it(FILE *to, const struct platter_description *d);
 
-/* What `info --json` gives of a disk. */
 /* The fact with the lines of a licence agreement, which is shown only on request. */
 #define LICENSE_KEY "license_text"
 
-/* `license`: with the text of a licence agreement. */
+/* What `info --json` gives of a disk; `license`: with the text of a licence agreement. */
 json_t *json_description(const struct platter_description *d, bool license);
 
 /* Parts of it: partition tables, an entry of one, contents of a disk or partition. */

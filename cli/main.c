@@ -31,11 +31,9 @@ static const struct {
 	{ "cat", command_cat },         { "hash", command_hash },
 	{ "extract", command_extract }, { "export", command_export },
 	{ "df", command_df },           { "new", command_new },
-	{ "explain", command_explain }, { "formats", command_formats },
+	{ "explain", command_explain }, { "rescue", command_rescue },
+	{ "examine", command_examine }, { "wipe", command_wipe },
 	{ "formats", command_formats },
-	{ "wipe", command_wipe },
-	{ "formats", command_formats }, { "rescue", command_rescue },
-	{ "formats", command_formats }, { "examine", command_examine },
 };
 
 int
