@@ -28,6 +28,7 @@ struct read {
 
 struct pl_reader {
 	struct pl_direct source;
+	struct pl_rescue_cd *cd; /* NULL: bad sectors are not read raw */
 	struct pl_disk *image;
 	bool fresh;
 	double timeout;
@@ -70,6 +71,16 @@ pl_reader_store(struct pl_disk *image, bool fresh, const uint8_t *buf, size_t n,
 	return r;
 }
 
+/* A sector of a CD that the drive could not correct.  Without the lock. */
+static bool
+read_cd_sector(struct pl_reader *r, const struct pl_reader_result *result, double took,
+	       uint8_t *buf)
+{
+	return r->cd && result->answer == PL_READER_BAD && result->length == PL_SECTOR_DATA &&
+	       pl_rescue_cd_read(r->cd, (uint32_t)(result->offset / PL_SECTOR_DATA), took,
+				 r->timeout, buf);
+}
+
 /* Without the lock. */
 static void
 do_read(struct pl_reader *r, struct read *read, uint8_t *buf)
@@ -81,10 +92,15 @@ do_read(struct pl_reader *r, struct read *read, uint8_t *buf)
 	};
 	struct platter_error err = PLATTER_ERROR_INIT;
 	struct pl_reader_result *result = &read->result;
+	double begun = now();
 	int code = 0;
 
 	result->answer = answers[pl_direct_read(&r->source, buf, result->length, result->offset,
 						&result->done)];
+	if (read_cd_sector(r, result, now() - begun, buf)) {
+		result->answer = PL_READER_READ;
+		result->done = result->length;
+	}
 	if (result->done && r->image)
 		code = pl_reader_store(r->image, r->fresh, buf, result->done, result->offset, &err);
 	if (code == 0)
@@ -113,6 +129,7 @@ static void
 destroy(struct pl_reader *r)
 {
 	pl_direct_close(&r->source);
+	pl_rescue_cd_close(r->cd);
 	pl_disk_unref(r->image);
 	pthread_mutex_destroy(&r->lock);
 	pthread_cond_destroy(&r->work);
@@ -172,17 +189,19 @@ thread(void *closure)
 }
 
 int
-pl_reader_new(struct pl_direct *source, struct pl_disk *image, bool fresh, double timeout,
-	      struct pl_reader **ret, struct platter_error *err)
+pl_reader_new(struct pl_direct *source, struct pl_rescue_cd *cd, struct pl_disk *image, bool fresh,
+	      double timeout, struct pl_reader **ret, struct platter_error *err)
 {
 	struct pl_reader *r = calloc(1, sizeof *r);
 	pthread_condattr_t attributes;
 
 	if (!r) {
 		pl_direct_close(source);
+		pl_rescue_cd_close(cd);
 		return pl_no_memory(err);
 	}
 	r->source = *source;
+	r->cd = cd;
 	*source = (struct pl_direct){ .fd = -1 };
 	r->image = image ? pl_disk_ref(image) : NULL;
 	r->fresh = fresh;

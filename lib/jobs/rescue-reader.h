@@ -10,6 +10,7 @@
 #define PL_RESCUE_READER_H
 
 #include "direct.h"
+#include "rescue-cd.h"
 
 /* The largest read. */
 #define PL_READER_BYTES MIB(1)
@@ -34,11 +35,12 @@ struct pl_reader_result {
 struct pl_reader;
 
 /*
- * Takes over `source`.  `image` NULL: what is read is written nowhere.  `fresh`: the image holds
- * zeros where nothing was written, and so they need not be.
+ * Takes over `source`, and `cd`, through which its bad sectors are read raw; NULL: they are not.
+ * `image` NULL: what is read is written nowhere.  `fresh`: the image holds zeros where nothing was
+ * written, and so they need not be.
  */
-int pl_reader_new(struct pl_direct *source, struct pl_disk *image, bool fresh, double timeout,
-		  struct pl_reader **ret, struct platter_error *err);
+int pl_reader_new(struct pl_direct *source, struct pl_rescue_cd *cd, struct pl_disk *image,
+		  bool fresh, double timeout, struct pl_reader **ret, struct platter_error *err);
 /* What is stuck in the kernel is left behind, and frees itself when it ends. */
 void pl_reader_free(struct pl_reader *r);
 

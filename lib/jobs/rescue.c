@@ -397,7 +397,8 @@ read_from(struct pl_rescue *e, struct pl_direct *d, bool first, struct platter_e
 	if (r == 0 && !d->device)
 		r = leave_out_lost(e, source, err);
 	if (r == 0)
-		r = pl_reader_new(d, e->image, e->fresh, e->timeout, &e->reader, err);
+		r = pl_reader_new(d, pl_rescue_cd_open(d), e->image, e->fresh, e->timeout,
+				  &e->reader, err);
 	if (r == 0)
 		r = read_wanted(e, source, first, err);
 	if (e->reader) {
