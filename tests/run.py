@@ -222,6 +222,8 @@ def system_jobs(build, asan, long):
 # ---- one system test, in a process of its own ----
 
 def run_one(path, function, shard="0/1"):
+    # A shell that runs the tests in the background has it ignored, and so would what is interrupted here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.path.insert(0, SYSTEM)
     import lib
     spec = importlib.util.spec_from_file_location(os.path.basename(path)[:-3], path)
