@@ -183,6 +183,8 @@ open_image(struct pl_rescue *e, const char *image, bool anew, struct platter_err
 		r = create_file(image, err);
 	if (r == 0)
 		r = pl_storage_open(image, PLATTER_OPEN_WRITE | PL_STORAGE_SINGLE, &e->image, err);
+	if (r == 0)
+		pl_storage_write_direct(e->image);
 	if (r == 0 && e->image->size < e->map.size)
 		r = pl_resize(e->image, e->map.size, err);
 	return r;

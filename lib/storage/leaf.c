@@ -551,6 +551,22 @@ pl_storage_reread_table(struct pl_disk *disk, struct platter_error *err)
 }
 
 void
+pl_storage_write_direct(struct pl_disk *disk)
+{
+	struct pl_leaf *leaf = pl_leaf_of(disk);
+
+	for (size_t i = 0; leaf && i < nr_parts(leaf); i++) {
+		struct pl_part *part = NULL;
+
+		if (pl_leaf_get(leaf, i, &part, NULL) < 0)
+			continue;
+		if (part->writable && !part->device && part->direct_fd < 0)
+			pl_part_write_direct(part);
+		pl_leaf_put(leaf, part);
+	}
+}
+
+void
 pl_storage_drop_cache(struct pl_disk *disk)
 {
 	struct pl_leaf *leaf = pl_leaf_of(disk);

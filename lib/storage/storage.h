@@ -209,6 +209,9 @@ int pl_storage_check_mapfile(const char *path, struct platter_error *err);
 /* Remove a mapfile; what is there and is none stays. */
 void pl_storage_remove_mapfile(const char *path);
 
+/* Write past the page cache from now on, where the file system can: what is large and to be kept. */
+void pl_storage_write_direct(struct pl_disk *disk);
+
 /* Forget cached pages, so that the next read comes from the medium.  Best effort. */
 void pl_storage_drop_cache(struct pl_disk *disk);
 
