@@ -10,7 +10,8 @@
 
 #include "part.h"
 
-#define MAX_KNOWN 256
+#define MAX_KNOWN   256
+#define LOOK_BEFORE MIB(64)
 
 /* Sorted, none overlaps; [start, end) is all hole, or has none. */
 struct pl_known_run {
@@ -61,23 +62,39 @@ remember(struct pl_part *part, size_t index, struct pl_known_run run)
 	part->nr_known = part->nr_known - covered + 1;
 }
 
-/* Ask the file system. */
-static struct pl_known_run
-look_for_hole(struct pl_part *part, uint64_t at)
+/*
+ * Files inside that are read from the last to the first would look through the same data again and
+ * again: look from some way before, but not at what is known.
+ */
+static uint64_t
+begin_before(const struct pl_part *part, size_t index, uint64_t at)
 {
-	struct pl_known_run run = { .start = at, .end = INT64_MAX };
-	off_t data = part->no_holes ? (off_t)at : lseek(part->fd, (off_t)at, SEEK_DATA);
+	uint64_t known = index ? part->known[index - 1].end : 0;
+
+	return PL_MAX(known, at - PL_MIN(at, LOOK_BEFORE));
+}
+
+/* By the file system, the run that holds `at`; it begins at `from` or later. */
+static struct pl_known_run
+look_for_hole(struct pl_part *part, uint64_t from, uint64_t at)
+{
+	struct pl_known_run run = { .start = from, .end = INT64_MAX };
+	off_t data = part->no_holes ? (off_t)from : lseek(part->fd, (off_t)from, SEEK_DATA);
 	off_t end = -1;
 
 	if (data < 0 && errno != ENXIO) {
 		part->no_holes = true;
-		data = (off_t)at;
+		data = (off_t)from;
 	}
-	run.hole = data != (off_t)at;
-	if (run.hole)
+	run.hole = data < 0 || (uint64_t)data > at;
+	if (run.hole) {
 		end = data;
-	else if (!part->no_holes)
-		end = lseek(part->fd, (off_t)at, SEEK_HOLE);
+	} else if (!part->no_holes) {
+		run.start = (uint64_t)data;
+		end = lseek(part->fd, data, SEEK_HOLE);
+	}
+	if (end >= 0 && (uint64_t)end <= at && run.start < at)
+		return look_for_hole(part, at, at);
 	/* A file that is cut while it is read: the read will say so. */
 	if (end > (off_t)at)
 		run.end = (uint64_t)end;
@@ -104,7 +121,7 @@ pl_part_map(struct pl_part *part, uint64_t at, bool *ret_hole, uint64_t *ret_len
 	if (i < part->nr_known && part->known[i].start <= at) {
 		run = part->known[i];
 	} else {
-		run = look_for_hole(part, at);
+		run = look_for_hole(part, begin_before(part, i, at), at);
 		remember(part, i, run);
 	}
 	pthread_mutex_unlock(&part->hole_lock);
